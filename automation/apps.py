@@ -1,0 +1,7 @@
+"""Wiring of the automation app."""
+
+from django.apps import AppConfig
+
+
+class AutomationConfig(AppConfig):
+    name = "automation"

@@ -1,0 +1,128 @@
+"""Rules, the runs that they start, and the notes each run is about."""
+
+from typing import Any, ClassVar
+
+import pgtrigger
+from django.db import models
+from django.db.models import Q
+
+from kjxlkj.ids import new_id
+from kjxlkj.jobs.models import Job, JobQuerySet
+from kjxlkj.notes.models import Note
+from kjxlkj.workspaces.models import User, Workspace, WorkspaceEvent
+
+
+class RuleQuerySet(models.QuerySet["Rule"]):
+    def live(self) -> "RuleQuerySet":
+        return self.filter(deleted_at__isnull=True)
+
+    def enabled(self) -> "RuleQuerySet":
+        return self.live().filter(enabled=True)
+
+
+class Rule(models.Model):
+    """Trigger → condition → action. Deleted softly: its runs go on telling which rule they were."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="rules")
+    name = models.CharField(max_length=200)
+    trigger = models.CharField(max_length=64, default="manual")
+    condition_json = models.JSONField("condition", default=dict, blank=True)
+    action_json = models.JSONField("action", default=dict)
+    enabled = models.BooleanField(default=True)
+    settle_seconds = models.PositiveIntegerField(
+        default=5,
+        help_text="A run starts this long after its first event, so that a burst of events shares one run.",
+    )
+    max_sources = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Notes in one run at the most. Empty: the action's own default."
+    )
+    on_automation = models.BooleanField(
+        default=False, help_text="Also fire for changes that a run made (never deeper than three runs)."
+    )
+    created_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects = RuleQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["workspace", "name"], condition=Q(deleted_at__isnull=True), name="rule_name_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(max_sources__isnull=True) | Q(max_sources__gte=1),
+                name="rule_max_sources_positive",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["workspace", "trigger"],
+                condition=Q(enabled=True, deleted_at__isnull=True),
+                name="rule_by_trigger",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class RunTrigger(models.TextChoices):
+    MANUAL = "manual"
+    EVENT = "event"
+    SCHEDULE = "schedule"
+    RETRY = "retry"
+
+
+class Run(Job):
+    """One execution of a rule's action over some notes. `rule_snapshot` is the rule as it was when it fired."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="runs")
+    rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="runs")
+    triggering_event = models.ForeignKey(WorkspaceEvent, null=True, on_delete=models.PROTECT, related_name="+")
+    trigger = models.CharField(max_length=16, choices=RunTrigger.choices)
+    depth = models.PositiveSmallIntegerField(default=0, help_text="How many runs stand between this and a person.")
+    batch = models.UUIDField(null=True, db_index=True, help_text="Shared by the runs of one launch.")
+    rule_snapshot = models.JSONField(default=dict)
+    result_json = models.JSONField("result", default=dict)
+
+    objects: ClassVar[Any] = JobQuerySet["Run"].as_manager()
+
+    class Meta(Job.Meta):
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            *Job.Meta.constraints,
+            models.CheckConstraint(condition=Q(trigger__in=RunTrigger.values), name="run_trigger_known"),
+        ]
+        indexes = [
+            *Job.Meta.indexes,
+            models.Index(fields=["workspace", "-created_at", "-id"], name="run_recent"),
+            models.Index(fields=["rule", "status"], name="run_by_rule"),
+        ]
+
+
+class RunSource(models.Model):
+    """A note that a run is about, and the event that brought it there.
+
+    The constraint on (rule, event) is the idempotence of rules: one event counts once, whatever is delivered
+    twice or at the same time.
+    """
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="sources")
+    rule = models.ForeignKey(Rule, on_delete=models.PROTECT, related_name="+")
+    note = models.ForeignKey(Note, on_delete=models.PROTECT, related_name="+")
+    event = models.ForeignKey(WorkspaceEvent, null=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["rule", "event"], name="rule_event_once"),
+            models.UniqueConstraint(fields=["run", "note"], condition=Q(event__isnull=True), name="run_note_once"),
+        ]
+        triggers = [pgtrigger.Protect(name="run_source_fixed", operation=pgtrigger.Update)]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}: {self.note_id}"

@@ -1,0 +1,7 @@
+"""Wiring of the exports app."""
+
+from django.apps import AppConfig
+
+
+class ExportsConfig(AppConfig):
+    name = "exports"

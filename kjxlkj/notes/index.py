@@ -1,0 +1,79 @@
+"""The rows derived from a note's text: the names it goes by and the links it holds. Called by services alone."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db import connection
+
+from kjxlkj.notes.bulk import copy_rows
+from kjxlkj.notes.markdown import link_key, note_keys, parse_links
+from kjxlkj.notes.models import Note, NoteLink, NoteName
+
+KEY_MAX_BYTES = 1024
+
+# Which note a key means: the best rank, then the shortest path, then the oldest note. Deterministic, and one
+# statement for any number of keys.
+_RESOLVE = """
+UPDATE notes_notelink AS link SET target_id = wanted.note_id
+FROM (
+    SELECT l.id, (
+        SELECT name.note_id FROM notes_notename AS name JOIN notes_note AS note ON note.id = name.note_id
+        WHERE name.workspace_id = l.workspace_id AND name.key = l.key
+        ORDER BY name.rank, length(note.path), note.id LIMIT 1
+    ) AS note_id
+    FROM notes_notelink AS l WHERE l.workspace_id = %s AND l.key = ANY(%s)
+) AS wanted
+WHERE link.id = wanted.id AND link.target_id IS DISTINCT FROM wanted.note_id
+"""
+
+
+def reindex(workspace_id: UUID, notes: Sequence[Note], *, fresh: bool = False) -> None:
+    """Rewrite names and links of `notes` and resolve every link that their old or new names concern.
+
+    `fresh` says that the notes are new and there is nothing to clear. Deleted notes lose theirs.
+    """
+    keys: set[str] = set()
+    if not fresh:
+        ids = [note.id for note in notes]
+        keys.update(NoteName.objects.filter(note_id__in=ids).values_list("key", flat=True))
+        NoteName.objects.filter(note_id__in=ids).delete()
+        NoteLink.objects.filter(source_id__in=ids).delete()
+    live = [note for note in notes if note.deleted_at is None]
+    names = [(workspace_id, note.id, key, rank) for note in live for key, rank in _names(note)]
+    links = [row for note in live for row in _links(workspace_id, note)]
+    copy_rows(NoteName, ("workspace_id", "note_id", "key", "rank"), names)
+    copy_rows(
+        NoteLink,
+        ("workspace_id", "source_id", "position", "kind", "raw", "key", "heading", "text"),
+        links,
+    )
+    keys.update(name[2] for name in names)
+    keys.update(link[5] for link in links)
+    if keys:
+        with connection.cursor() as cursor:
+            cursor.execute(_RESOLVE, [workspace_id, sorted(keys)])
+
+
+def _names(note: Note) -> list[tuple[str, int]]:
+    """Keys with their best rank; an over-long key could not be indexed, and nothing could link to it."""
+    best: dict[str, int] = {}
+    for key, rank in note_keys(note.path, note.title, note.aliases):
+        if key and len(key.encode()) <= KEY_MAX_BYTES:
+            best[key] = min(rank, best.get(key, rank))
+    return list(best.items())
+
+
+def _links(workspace_id: UUID, note: Note) -> list[tuple[UUID, UUID, int, str, str, str, str, str]]:
+    return [
+        (
+            workspace_id,
+            note.id,
+            position,
+            link.kind,
+            link.raw,
+            link_key(link, note.path).encode()[:KEY_MAX_BYTES].decode(errors="ignore"),
+            (link.heading or "")[:400],
+            link.text or "",
+        )
+        for position, link in enumerate(parse_links(note.body))
+    ]

@@ -1,0 +1,71 @@
+"""Writing workspace events: numbered without gaps, in commit order, heard inside the transaction."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from kjxlkj.request_id import current_request_id
+from kjxlkj.workspaces.models import User, WorkspaceEvent
+
+Listener = Callable[[Sequence[WorkspaceEvent]], None]
+_listeners: list[Listener] = []
+
+
+def listen(listener: Listener) -> None:
+    """Have `listener` called with the new events of one workspace, inside the transaction that writes them."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    type: str
+    note_id: UUID | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+def record(
+    workspace_id: UUID,
+    events: Sequence[NewEvent],
+    *,
+    actor: User | None,
+    run_id: UUID | None = None,
+) -> list[WorkspaceEvent]:
+    """Append `events` in their order. Call it last in a transaction, after every row lock that it needs.
+
+    Taking the numbers locks the workspace's row until the commit: that is what makes the sequence gapless and
+    ordered by commit, and it is why whoever records first and locks notes afterwards could deadlock.
+    """
+    if not events:
+        return []
+    if not connection.in_atomic_block:
+        raise RuntimeError("events are recorded in the transaction of what they tell of")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE workspaces_workspace SET event_seq = event_seq + %s WHERE id = %s RETURNING event_seq",
+            [len(events), workspace_id],
+        )
+        last = cursor.fetchone()[0]
+    request_id = current_request_id()
+    rows = WorkspaceEvent.objects.bulk_create(
+        [
+            WorkspaceEvent(
+                workspace_id=workspace_id,
+                seq=seq,
+                type=event.type,
+                actor=actor,
+                run_id=run_id,
+                note_id=event.note_id,
+                payload=dict(event.payload),
+                request_id=request_id,
+            )
+            for seq, event in enumerate(events, start=last - len(events) + 1)
+        ],
+        batch_size=5000,
+    )
+    for listener in _listeners:
+        listener(rows)
+    return rows

@@ -1,0 +1,7 @@
+"""Wiring of the librarian app."""
+
+from django.apps import AppConfig
+
+
+class LibrarianConfig(AppConfig):
+    name = "librarian"
