@@ -1,0 +1,104 @@
+"""The right to work at a job: held for a minute at a time, renewed by a heartbeat, checked before every effect."""
+
+import logging
+import threading
+from time import monotonic
+from types import TracebackType
+from uuid import UUID
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+
+from kjxlkj.jobs import transitions
+from kjxlkj.jobs.models import Job
+from kjxlkj.jobs.outcomes import Cancelled, LeaseLost
+from kjxlkj.jobs.transitions import Progress
+
+logger = logging.getLogger(__name__)
+
+# How often the heartbeat looks up: the most that reported progress lags behind.
+_TICK_SECONDS = 1.0
+
+
+class Lease:
+    """What work may ask of its job while it runs. A context manager: the heartbeat beats inside."""
+
+    def __init__(self, job: Job, token: UUID, *, claimed_at: float) -> None:
+        """`claimed_at`: a `monotonic()` from before the claim was sent, so we never think the lease longer."""
+        self.job = job
+        self.token = token
+        self.reported = Progress(job.progress_done, job.progress_total, job.progress_label)
+        self._shown = self.reported
+        self._deadline = claimed_at + settings.JOB_LEASE_SECONDS
+        self._lost = False
+        self._cancelled = False
+        self._stop = threading.Event()
+        self._heart: threading.Thread | None = None
+
+    def check(self) -> None:
+        """Cheap, for inner loops. Raises LeaseLost or Cancelled: let it pass, and leave nothing half done."""
+        if self._lost or monotonic() >= self._deadline:
+            raise LeaseLost
+        if self._cancelled:
+            raise Cancelled
+
+    def guard(self) -> None:
+        """For work that commits in steps: call it first in each transaction. Raises as `check`, but for certain.
+
+        Until that transaction ends nobody can take the job over.
+        """
+        if not connection.in_atomic_block:
+            raise RuntimeError("Lease.guard() holds for the rest of a transaction: call it inside of atomic().")
+        self._heed(transitions.hold(type(self.job), self.job.pk, self.token))
+        if self._lost:
+            raise LeaseLost
+        if self._cancelled:
+            raise Cancelled
+
+    def progress(self, done: int, total: int | None = None, label: str = "") -> None:
+        """Cheap: the heartbeat writes it, at most once a second."""
+        self.reported = Progress(done, total, label[:200])
+
+    def __enter__(self) -> "Lease":
+        if connection.in_atomic_block:
+            # A second connection would not see the row: no heartbeat can beat (a test inside of its transaction).
+            self._deadline = float("inf")
+            return self
+        self._heart = threading.Thread(target=self._beat, name=f"heartbeat {self.job.pk}", daemon=True)
+        self._heart.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        if self._heart is not None:
+            # Not for ever: the database may not answer. A late renewal finds no such token and does nothing.
+            self._heart.join(timeout=5)
+
+    def _beat(self) -> None:
+        interval = min(_TICK_SECONDS, settings.JOB_LEASE_SECONDS / 8)
+        next_renewal = monotonic() + settings.JOB_LEASE_SECONDS / 4
+        try:
+            while not self._lost and not self._stop.wait(interval):
+                if monotonic() >= next_renewal or self.reported != self._shown:
+                    self._renew()
+                    next_renewal = monotonic() + settings.JOB_LEASE_SECONDS / 4
+        finally:
+            connection.close()
+
+    def _renew(self) -> None:
+        sent_at, progress = monotonic(), self.reported
+        try:
+            answer = transitions.renew(type(self.job), self.job.pk, self.token, progress)
+        except (DatabaseError, InterfaceError) as error:
+            # The database may be back before the lease is over; until then work that checks goes on.
+            logger.warning("job %s: its lease could not be renewed: %s", self.job.pk, error)
+            connection.close()
+            return
+        self._heed(answer)
+        self._deadline, self._shown = sent_at + settings.JOB_LEASE_SECONDS, progress
+
+    def _heed(self, cancel_requested: bool | None) -> None:
+        self._lost = self._lost or cancel_requested is None
+        self._cancelled = self._cancelled or bool(cancel_requested)

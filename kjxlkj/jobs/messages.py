@@ -1,0 +1,91 @@
+"""Queue messages: wake-up calls, written in the transaction that writes what they are about.
+
+A message is a row of django-q2's own queue table, so its admin and its workers understand it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from kjxlkj.ids import new_id
+from kjxlkj.jobs.models import DEFAULT_QUEUE, Job
+
+
+def channel(queue: str) -> str:
+    """The PostgreSQL channel on which the arrival of messages in `queue` is told."""
+    return f"kjxlkj:{queue}"
+
+
+def post(model: type[Job], jobs: Sequence[Job]) -> None:
+    """One message for each job, to be delivered when it is due. The row remembers which message will wake it.
+
+    One statement, however many jobs: the numbers of the messages are drawn first, so that both tables are
+    written from one list.
+    """
+    if not jobs:
+        return
+    table = connection.ops.quote_name(model._meta.db_table)
+    label = model._meta.label_lower
+    statement = f"""
+        WITH wake AS MATERIALIZED (
+            SELECT job_id, payload, nextval(pg_get_serial_sequence('django_q_ormq', 'id')) AS message_id
+            FROM unnest(%s::uuid[], %s::text[]) AS given (job_id, payload)
+        ), posted AS (
+            INSERT INTO django_q_ormq (id, key, payload, lock)
+            SELECT message_id, CASE WHEN queue = ANY(%s) THEN queue ELSE %s END, payload,
+                   greatest(not_before, clock_timestamp())
+            FROM wake JOIN {table} ON id = job_id
+            RETURNING key
+        ), remembered AS (
+            UPDATE {table} SET message_id = wake.message_id FROM wake WHERE id = job_id
+        )
+        SELECT DISTINCT key FROM posted"""  # noqa: S608 - the name of one of our tables
+    parameters = [
+        [job.pk for job in jobs],
+        [package("kjxlkj.jobs.tasks.execute", label, job.pk) for job in jobs],
+        list(settings.JOB_QUEUES),
+        DEFAULT_QUEUE,
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        for (queue,) in cursor.fetchall():
+            notify(queue)
+
+
+def notify(queue: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, '')", [channel(queue)])
+
+
+def package(function: str, *arguments: Any) -> str:
+    """What django-q2's `async_task` would have put into the queue for this call."""
+    # Signed with settings.SECRET_KEY on import: not before the settings are there.
+    from django_q.signing import SignedPackage
+
+    task = {
+        "id": new_id().hex,
+        "name": f"{function.rpartition('.')[2]} {arguments[-1]}",
+        "func": function,
+        "args": tuple(str(argument) if isinstance(argument, UUID) else argument for argument in arguments),
+        "kwargs": {},
+        "started": timezone.now(),
+        "ack_failure": True,
+    }
+    signed: str = SignedPackage.dumps(task)
+    return signed
+
+
+def post_to(queue: str, function: str, *arguments: Any) -> int:
+    """One message that is about no job. Returns its number."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH posted AS (INSERT INTO django_q_ormq (key, payload, lock)"
+            " VALUES (%s, %s, clock_timestamp()) RETURNING id)"
+            " SELECT id, pg_notify(%s, '') FROM posted",
+            [queue, package(function, *arguments), channel(queue)],
+        )
+        return int(cursor.fetchone()[0])

@@ -1,0 +1,48 @@
+"""Which models are jobs, and what is to be done for each. Apps register theirs in `AppConfig.ready()`."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from kjxlkj.jobs.lease import Lease
+from kjxlkj.jobs.models import Job
+
+J = TypeVar("J", bound=Job)
+
+Effects = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind(Generic[J]):
+    """What `kjxlkj.jobs` has to know of a concrete job.
+
+    `work` does the slow part outside of any transaction and returns the effects: they run in the transaction
+    that finishes the job, or not at all. It may be called again after having been cut off anywhere.
+    `announce` is called within the transaction of every transition, with the status that the job had before
+    (None: it is new).
+    """
+
+    model: type[J]
+    work: Callable[[J, Lease], Effects | None]
+    announce: Callable[[J, str | None], None]
+
+    @property
+    def label(self) -> str:
+        return self.model._meta.label_lower
+
+
+_kinds: dict[str, JobKind[Any]] = {}
+
+
+def register(kind: JobKind[Any]) -> None:
+    if kind.label in _kinds:
+        raise ValueError(f"{kind.label} is registered as a job already: one model, one kind")
+    _kinds[kind.label] = kind
+
+
+def kind_of(label: str) -> JobKind[Any]:
+    return _kinds[label]
+
+
+def kinds() -> Iterator[JobKind[Any]]:
+    return iter(_kinds.values())

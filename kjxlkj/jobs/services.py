@@ -1,0 +1,194 @@
+"""What apps and workers do with jobs: enqueue, execute, cancel. (The supervisor's part: `recovery`.)"""
+
+import logging
+import random
+import traceback
+from collections.abc import Sequence
+from functools import partial
+from time import monotonic
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
+from django_q.exceptions import TimeoutException
+
+from kjxlkj.errors import Conflict, DomainError
+from kjxlkj.jobs import messages, transitions
+from kjxlkj.jobs.lease import Lease
+from kjxlkj.jobs.models import Job, JobStatus
+from kjxlkj.jobs.outcomes import Cancelled, LeaseLost, Postponed, Retry
+from kjxlkj.jobs.registry import Effects, JobKind, kind_of
+from kjxlkj.request_id import set_request_id
+
+logger = logging.getLogger(__name__)
+
+BACKOFF_FIRST_SECONDS = 5.0
+BACKOFF_MOST_SECONDS = 600.0
+_TRACEBACK_LINES = 20
+
+
+def enqueue(job: Job) -> None:
+    """Make a worker run `job`, a row inserted in this transaction. It commits with the row or not at all."""
+    enqueue_many([job])
+
+
+def enqueue_many(jobs: Sequence[Job]) -> None:
+    """As `enqueue`, for jobs of one model, in a constant number of statements (besides what `announce` does)."""
+    if not connection.in_atomic_block:
+        raise RuntimeError("enqueue() belongs into the transaction that inserts the job: use atomic().")
+    if not jobs:
+        return
+    kind = kind_of(jobs[0]._meta.label_lower)
+    messages.post(kind.model, jobs)
+    for job in jobs:
+        announce(kind, job, None)
+
+
+def announce(kind: JobKind[Any], job: Job, previous: str | None) -> None:
+    """Tell the job's app, within the transaction, and the log once it has committed."""
+    kind.announce(job, previous)
+    transaction.on_commit(partial(_log, job, previous))
+
+
+def _log(job: Job, previous: str | None) -> None:
+    seconds = (job.finished_at - job.started_at).total_seconds() if job.finished_at and job.started_at else None
+    logger.info(
+        "job %s %s: %s -> %s",
+        job._meta.label_lower,
+        job.pk,
+        previous or "new",
+        job.status,
+        extra={
+            "job_id": str(job.pk),
+            "attempt": job.attempts,
+            "job_request_id": job.request_id,
+            "duration": seconds,
+            "code": job.error_code,
+        },
+    )
+
+
+def execute(label: str, job_id: UUID) -> None:
+    """Run a job if it is there to be run. A message delivered twice, late or for no row does nothing."""
+    kind = kind_of(label)
+    lease = _claim(kind, job_id)
+    if lease is None:
+        return
+    set_request_id(lease.job.request_id)
+    try:
+        _run(kind, lease)
+    except (OperationalError, InterfaceError) as error:
+        # The database went away while the outcome was being recorded. Nothing was committed: the lease
+        # runs out, and the sweep gives the job back.
+        logger.warning("job %s: its outcome could not be recorded: %s", job_id, error)
+    finally:
+        set_request_id("")
+
+
+def _claim(kind: JobKind[Any], job_id: UUID) -> Lease | None:
+    token, claimed_at = uuid4(), monotonic()
+    with transaction.atomic(durable=True):
+        claimed = transitions.claim(kind.model, job_id, token)
+        if claimed is None:
+            return None
+        job, previous = claimed
+        announce(kind, job, previous)
+    return Lease(job, token, claimed_at=claimed_at)
+
+
+def _run(kind: JobKind[Any], lease: Lease) -> None:
+    try:
+        with lease:
+            effects = kind.work(lease.job, lease)
+            lease.check()
+        _succeed(kind, lease, effects)
+    except LeaseLost:
+        logger.warning("job %s: the lease was lost, nothing is kept of this attempt", lease.job.pk)
+    except Cancelled:
+        _fail(kind, lease, "CANCELLED", "")
+    except Postponed as outcome:
+        _give_back(kind, lease, "POSTPONED", str(outcome), delay=outcome.delay, refund=True)
+    except Retry as outcome:
+        delay = max(outcome.delay, backoff(lease.job.attempts))
+        _give_back(kind, lease, outcome.code, outcome.detail, delay=delay)
+    except DomainError as error:
+        _fail(kind, lease, error.code, error.message)
+    except (OperationalError, InterfaceError) as error:
+        _give_back(kind, lease, "DATABASE_UNAVAILABLE", str(error), delay=backoff(lease.job.attempts))
+    except TimeoutException as error:
+        # A SystemExit of django-q's, by which it ends the worker: not ours to keep.
+        _give_back(kind, lease, "JOB_TIMEOUT", str(error), delay=backoff(lease.job.attempts))
+        raise
+    except Exception as error:
+        # Broad, and here alone: the last place where a fault of whatever kind can become a row that tells of it.
+        logger.exception("job %s: unexpected error", lease.job.pk)
+        _fail(kind, lease, "INTERNAL_ERROR", _last_lines(error))
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait after the given attempt: doubling, bounded, spread so that jobs do not return at once."""
+    spread = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
+    return min(BACKOFF_MOST_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** (attempt - 1)) * spread
+
+
+def _last_lines(error: Exception) -> str:
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return "\n".join(lines[-_TRACEBACK_LINES:])
+
+
+def _succeed(kind: JobKind[Any], lease: Lease, effects: Effects | None) -> None:
+    with transaction.atomic(durable=True):
+        # First the guarded update: it refuses a lost lease before any effect, and locks the row until the commit.
+        rows = transitions.succeed(kind.model, lease.job.pk, lease.token, lease.reported)
+        if not rows:
+            raise LeaseLost
+        if effects is not None:
+            effects()
+        announce(kind, rows[0], JobStatus.RUNNING)
+
+
+def _fail(kind: JobKind[Any], lease: Lease, code: str, detail: str) -> None:
+    close_old_connections()
+    with transaction.atomic(durable=True):
+        for job in transitions.fail(kind.model, lease.job.pk, lease.token, code, detail):
+            announce(kind, job, JobStatus.RUNNING)
+
+
+def _give_back(kind: JobKind[Any], lease: Lease, code: str, detail: str, *, delay: float, refund: bool = False) -> None:
+    close_old_connections()
+    with transaction.atomic(durable=True):
+        rows = transitions.give_back(
+            kind.model,
+            "id = %(pk)s AND lease_token = %(token)s",
+            code=code,
+            detail=detail,
+            delay=delay,
+            refund=refund,
+            pk=lease.job.pk,
+            token=lease.token,
+        )
+        after_give_back(kind, rows)
+
+
+def after_give_back(kind: JobKind[Any], jobs: Sequence[Job]) -> None:
+    """Wake workers for those that are queued again, and announce them all."""
+    messages.post(kind.model, [job for job in jobs if job.status == JobStatus.QUEUED])
+    for job in jobs:
+        announce(kind, job, JobStatus.RUNNING)
+
+
+def cancel(job: Job, *, detail: str = "") -> None:
+    """A queued job fails at once with CANCELLED; a running one does when its worker next looks.
+
+    Raises Conflict when the job is finished already.
+    """
+    kind = kind_of(job._meta.label_lower)
+    with transaction.atomic():
+        current = kind.model._base_manager.select_for_update().get(pk=job.pk)
+        if current.status == JobStatus.QUEUED:
+            for row in transitions.fail_queued(kind.model, job.pk, "CANCELLED", detail):
+                announce(kind, row, JobStatus.QUEUED)
+        elif current.status == JobStatus.RUNNING:
+            transitions.request_cancel(kind.model, job.pk)
+        else:
+            raise Conflict("JOB_FINISHED", "This job is finished: there is nothing left to cancel.")

@@ -1,0 +1,174 @@
+"""The statements that move a job: one statement each, in database time, conditional on what it expects to find.
+
+They return the rows they moved. Whoever gets none was too late, and walks away.
+"""
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection
+from django.db.models.functions import Now
+
+from kjxlkj.jobs.models import Job, JobStatus
+
+J = TypeVar("J", bound=Job)
+
+_NO_LEASE = "lease_token = NULL, lease_owner = '', lease_expires_at = NULL"
+_PROGRESS = "progress_done = %(done)s, progress_total = %(total)s, progress_label = %(label)s"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    done: int = 0
+    total: int | None = None
+    label: str = ""
+
+
+def cluster_name() -> str:
+    """Of the cluster that this process belongs to: given by its supervisor, else one for this process alone."""
+    return os.environ.get("KJXLKJ_CLUSTER") or f"{socket.gethostname()[:60]}:{os.getpid()}"
+
+
+def _sql(model: type[Job], statement: str) -> str:
+    """Our own table names and the constants of this module are all that is ever put into the text."""
+    return statement.replace("{table}", connection.ops.quote_name(model._meta.db_table))
+
+
+def _move(model: type[J], statement: str, **parameters: Any) -> list[J]:
+    return list(model._base_manager.raw(_sql(model, statement), parameters))
+
+
+def claim(model: type[J], pk: UUID, token: UUID) -> tuple[J, str] | None:
+    """Take a due job, or one whose holder has fallen silent; with the status it had before.
+
+    The attempt is counted here and not at the end, so that a job that kills its worker runs out of them too.
+    """
+    rows = _move(
+        model,
+        """
+        UPDATE {table} AS job SET
+            status = 'running', attempts = job.attempts + 1, started_at = clock_timestamp(),
+            lease_token = %(token)s, lease_owner = %(owner)s, lease_expires_at = clock_timestamp() + %(lease)s,
+            message_id = NULL, not_before = NULL, error_code = '', error_detail = '',
+            updated_at = clock_timestamp()
+        FROM (
+            SELECT id AS old_id, status AS previous_status FROM {table}
+            WHERE id = %(pk)s AND attempts < max_attempts AND NOT cancel_requested
+              AND (status = 'queued' AND coalesce(not_before <= clock_timestamp(), true)
+                   OR status = 'running' AND lease_expires_at <= clock_timestamp())
+            FOR UPDATE
+        ) AS old
+        WHERE job.id = old.old_id
+        RETURNING job.*, old.previous_status
+        """,
+        pk=pk,
+        token=token,
+        owner=f"{cluster_name()}/{os.getpid()}",
+        lease=timedelta(seconds=settings.JOB_LEASE_SECONDS),
+    )
+    return (rows[0], vars(rows[0])["previous_status"]) if rows else None
+
+
+def renew(model: type[Job], pk: UUID, token: UUID, progress: Progress) -> bool | None:
+    """Prolong the lease and show the progress. Returns whether a cancel was asked for; None: the lease is lost."""
+    statement = f"""
+        UPDATE {{table}} SET lease_expires_at = clock_timestamp() + %(lease)s, {_PROGRESS},
+            updated_at = clock_timestamp()
+        WHERE id = %(pk)s AND lease_token = %(token)s
+        RETURNING cancel_requested"""  # noqa: S608 - see _sql
+    parameters = {
+        "pk": pk,
+        "token": token,
+        "lease": timedelta(seconds=settings.JOB_LEASE_SECONDS),
+        "done": progress.done,
+        "total": progress.total,
+        "label": progress.label,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_sql(model, statement), parameters)
+        row = cursor.fetchone()
+    return None if row is None else bool(row[0])
+
+
+def hold(model: type[Job], pk: UUID, token: UUID) -> bool | None:
+    """Lock the row for the rest of this transaction, so that nobody can take the job over. Returns as `renew`."""
+    rows = model._base_manager.filter(pk=pk, lease_token=token).select_for_update()
+    return rows.values_list("cancel_requested", flat=True).first()
+
+
+def succeed(model: type[J], pk: UUID, token: UUID, progress: Progress) -> list[J]:
+    return _move(
+        model,
+        f"""
+        UPDATE {{table}} SET status = 'succeeded', finished_at = clock_timestamp(), {_NO_LEASE}, {_PROGRESS},
+            updated_at = clock_timestamp()
+        WHERE id = %(pk)s AND lease_token = %(token)s
+        RETURNING *""",  # noqa: S608 - see _sql
+        pk=pk,
+        token=token,
+        done=progress.done,
+        total=progress.total,
+        label=progress.label,
+    )
+
+
+_FAIL = f"""
+    UPDATE {{table}} SET status = 'failed', error_code = %(code)s, error_detail = %(detail)s,
+        finished_at = clock_timestamp(), not_before = NULL, message_id = NULL, {_NO_LEASE},
+        updated_at = clock_timestamp()
+    WHERE id = %(pk)s AND """  # noqa: S608 - see _sql
+
+
+def fail(model: type[J], pk: UUID, token: UUID, code: str, detail: str) -> list[J]:
+    return _move(model, _FAIL + "lease_token = %(token)s RETURNING *", pk=pk, token=token, code=code, detail=detail)
+
+
+def fail_queued(model: type[J], pk: UUID, code: str, detail: str) -> list[J]:
+    return _move(model, _FAIL + "status = 'queued' RETURNING *", pk=pk, code=code, detail=detail)
+
+
+def give_back(
+    model: type[J],
+    which: str,
+    *,
+    code: str,
+    detail: str,
+    delay: float = 0.0,
+    refund: bool = False,
+    **parameters: Any,
+) -> list[J]:
+    """Running jobs go back to the queue; those without an attempt left, or to be cancelled, fail instead.
+
+    `which` is the SQL condition that picks them, `parameters` its values, `delay` the seconds to wait.
+    `refund`: the attempt does not count, since the job was not at fault.
+    Rows locked by somebody (who is then alive and finishing them) are left alone.
+    """
+    ends = "(cancel_requested OR attempts - %(refund)s >= max_attempts)"
+    return _move(
+        model,
+        f"""
+        UPDATE {{table}} SET
+            status = CASE WHEN {ends} THEN 'failed' ELSE 'queued' END,
+            finished_at = CASE WHEN {ends} THEN clock_timestamp() END,
+            not_before = CASE WHEN NOT {ends} THEN clock_timestamp() + %(delay)s END,
+            attempts = attempts - %(refund)s,
+            error_code = CASE WHEN cancel_requested THEN 'CANCELLED' ELSE %(code)s END,
+            error_detail = CASE WHEN cancel_requested THEN '' ELSE %(detail)s END,
+            {_NO_LEASE}, message_id = NULL, updated_at = clock_timestamp()
+        WHERE id IN (SELECT id FROM {{table}} WHERE status = 'running' AND {which} FOR UPDATE SKIP LOCKED)
+        RETURNING *""",  # noqa: S608 - see _sql
+        code=code,
+        detail=detail,
+        delay=timedelta(seconds=delay),
+        refund=int(refund),
+        **parameters,
+    )
+
+
+def request_cancel(model: type[Job], pk: UUID) -> None:
+    model._base_manager.filter(pk=pk, status=JobStatus.RUNNING).update(cancel_requested=True, updated_at=Now())
