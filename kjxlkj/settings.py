@@ -216,6 +216,63 @@ REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token"}
 NOTE_BODY_MAX_BYTES = int(os.environ.get("KJXLKJ_NOTE_BODY_MAX_BYTES", 1024 * 1024))
 ATTACHMENT_MAX_BYTES = int(os.environ.get("KJXLKJ_ATTACHMENT_MAX_BYTES", 100 * 1024 * 1024))
 
+
+# --- Jobs -------------------------------------------------------------------------------------------------------
+def _queues(text: str) -> dict[str, int]:
+    """`default:2,long:1` as name → number of worker processes."""
+    queues = {}
+    for word in text.split(","):
+        name, _, workers = word.strip().partition(":")
+        if not (name and workers.isdecimal() and int(workers)):
+            raise ImproperlyConfigured(
+                f"KJXLKJ_QUEUES: {word.strip()!r} is not a name and a number of workers, as in 'default:2,long:1'."
+            )
+        queues[name] = int(workers)
+    if "default" not in queues:
+        raise ImproperlyConfigured("KJXLKJ_QUEUES needs a queue named 'default': it takes the jobs of all others.")
+    return queues
+
+
+# Two workers at least, so that one long export does not hold up everything else.
+JOB_QUEUES = _queues(os.environ.get("KJXLKJ_QUEUES", "default:2"))
+# A worker that has not renewed its lease for so long is taken for dead; it renews four times as often.
+JOB_LEASE_SECONDS = float(os.environ.get("KJXLKJ_JOB_LEASE_SECONDS", 60))
+# No attempt takes longer: a job that hangs gives its worker back.
+JOB_TIMEOUT_SECONDS = int(os.environ.get("KJXLKJ_JOB_TIMEOUT_SECONDS", 1800))
+JOB_SWEEP_SECONDS = float(os.environ.get("KJXLKJ_JOB_SWEEP_SECONDS", 15))
+JOB_CANARY_SECONDS = float(os.environ.get("KJXLKJ_JOB_CANARY_SECONDS", 5))
+# A cluster that answers no canary for so long, with a worker free to do it, is killed and started anew.
+JOB_STALL_SECONDS = float(os.environ.get("KJXLKJ_JOB_STALL_SECONDS", 20))
+# What running jobs are given to end by themselves when everything stops.
+JOB_GRACE_SECONDS = float(os.environ.get("KJXLKJ_JOB_GRACE_SECONDS", 20))
+
+Q_CLUSTER = {
+    # Name of the default queue, and salt of the signatures: every cluster of an installation has the same.
+    "name": "default",
+    "workers": JOB_QUEUES["default"],
+    "ALT_CLUSTERS": {name: {"workers": workers} for name, workers in JOB_QUEUES.items() if name != "default"},
+    # The same database as the data: a job and its wake-up call commit together.
+    "orm": "default",
+    "broker_class": "kjxlkj.jobs.broker.NotifyingBroker",
+    # Seconds between looks into the queue when nothing is told, and what an orderly stop may have to wait for.
+    "poll": 1,
+    "timeout": JOB_TIMEOUT_SECONDS,
+    # Two messages more than workers are taken ahead of time, and their lock ticks meanwhile. Jobs do not depend on
+    # this redelivery: their leases and the sweep are quicker.
+    "retry": 2 * JOB_TIMEOUT_SECONDS + 60,
+    # Few messages wait in one cluster while another is idle.
+    "bulk": 1,
+    "queue_limit": 1,
+    # Our rows hold results and count attempts. With saved successes each one would lock and load all the others.
+    "save_limit": -1,
+    "max_attempts": 1,
+    "ack_failures": True,
+    # A schedule that was missed runs once, not once for each time it was missed.
+    "catch_up": False,
+    "recycle": 500,
+    "log_level": "WARNING",
+}
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -225,5 +282,5 @@ LOGGING = {
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("KJXLKJ_LOG_LEVEL", "INFO")},
-    "loggers": {"axes": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+    "loggers": {"axes": {"level": "WARNING"}, "django-q": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
 }

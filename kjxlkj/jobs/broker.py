@@ -1,0 +1,118 @@
+"""django-q2's ORM broker, made quick and patient: it is told of new messages, and outlives its database."""
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.db import InterfaceError, OperationalError, connections
+from django_q.brokers.orm import ORM
+from django_q.conf import Conf
+
+from kjxlkj.jobs.messages import channel
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+# The first due message of each queue. One statement, and whoever holds a row is passed by: however many clusters
+# there are, each message goes to one of them. The lock is how long django-q2 keeps it from the others.
+_TAKE = """
+    WITH due AS MATERIALIZED (
+        SELECT message.id
+        FROM unnest(%s::text[]) AS queue,
+             LATERAL (SELECT id FROM django_q_ormq WHERE key = queue AND lock <= clock_timestamp()
+                      ORDER BY lock LIMIT %s FOR UPDATE SKIP LOCKED) AS message
+    )
+    UPDATE django_q_ormq AS message SET lock = clock_timestamp() + make_interval(secs => %s)
+    FROM due WHERE message.id = due.id
+    RETURNING message.id, message.payload"""
+
+_POST = """
+    WITH posted AS (
+        INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, clock_timestamp()) RETURNING id
+    )
+    SELECT id, pg_notify(%s, '') FROM posted"""
+
+# A database that restarts is back after a second or a few; an acknowledgement that is lost costs a second delivery.
+_ACKNOWLEDGE_PAUSES = (0.2, 0.5, 1, 2, 4, 8, 16)
+
+
+class NotifyingBroker(ORM):
+    """Claims with SKIP LOCKED in database time, and waits on LISTEN for at most `poll` seconds.
+
+    Where notifications do not come through (a pooler in transaction mode), that is plain polling.
+    """
+
+    # Of the one process that takes messages: opened there, after the fork. Apart from Django's own, which
+    # LISTEN would keep busy.
+    _connection: Any = None
+
+    def enqueue(self, task: str) -> int:
+        key = self.list_key or Conf.CLUSTER_NAME
+        self.get_connection()  # closes a connection that has gone stale
+        with connections[Conf.ORM].cursor() as cursor:
+            cursor.execute(_POST, [key, task, channel(key)])
+            return int(cursor.fetchone()[0])
+
+    def dequeue(self) -> list[tuple[int, str]] | None:
+        try:
+            if self._connection is None:
+                self._connection = self._listen()
+            messages = self._take()
+            if not messages:
+                self._wait()
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("The queue cannot be read, trying again: %s", error)
+            self._disconnect()
+            time.sleep(Conf.POLL)
+            return None
+        return messages or None
+
+    def delete(self, task_id: int) -> None:
+        patiently(lambda: super(NotifyingBroker, self).delete(task_id))
+
+    def info(self) -> str:
+        return f"PostgreSQL {Conf.ORM} with LISTEN"
+
+    @property
+    def _queues(self) -> list[str]:
+        """The queue of this cluster's own, for its canary, comes first: it must not wait behind a backlog."""
+        return [name for name in (os.environ.get("KJXLKJ_CLUSTER"), self.list_key) if name]
+
+    def _listen(self) -> Any:
+        wrapper = connections[Conf.ORM].copy()
+        wrapper.connect()
+        with wrapper.cursor() as cursor:
+            for queue in self._queues:
+                cursor.execute(f"LISTEN {wrapper.ops.quote_name(channel(queue))}")
+        return wrapper
+
+    def _take(self) -> list[tuple[int, str]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(_TAKE, [self._queues, Conf.BULK, Conf.RETRY])
+            return list(cursor.fetchall())
+
+    def _wait(self) -> None:
+        # Whatever came while we looked is kept by psycopg and ends the wait at once.
+        with self._connection.wrap_database_errors:
+            for _ in self._connection.connection.notifies(timeout=Conf.POLL, stop_after=1):
+                pass
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
+
+
+def patiently(act: Callable[[], T]) -> T:
+    """Try again for half a minute while the database is away."""
+    for pause in _ACKNOWLEDGE_PAUSES:
+        try:
+            return act()
+        except (OperationalError, InterfaceError) as error:
+            logger.warning("The database is away, trying again: %s", error)
+            connections[Conf.ORM].close()
+            time.sleep(pause)
+    return act()

@@ -1,0 +1,32 @@
+"""`python -m kjxlkj.jobs.cluster`: a django-q2 cluster whose processes never outlive one another.
+
+As `manage.py qcluster`, which also works, but without orphans when a part of it is killed, and quicker to start.
+"""
+
+import os
+import signal
+import sys
+
+import django
+
+from kjxlkj.jobs.processes import die_with_parent, forks_die_with_us
+
+
+def main() -> int:
+    supervisor = os.environ.get("KJXLKJ_SUPERVISOR")
+    if supervisor:
+        die_with_parent(int(supervisor), signal.SIGKILL)
+    forks_die_with_us()
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kjxlkj.settings")
+    django.setup()
+    # Reads the settings on import.
+    from django_q.cluster import Cluster
+
+    cluster = Cluster()
+    cluster.start()
+    cluster.sentinel.join()
+    return 0 if cluster.has_stopped else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,23 @@
+"""Settings of gunicorn, as its configuration module (`gunicorn -c python:kjxlkj.jobs.web`)."""
+
+import os
+import signal
+from pathlib import Path
+
+from kjxlkj.jobs.processes import die_with_parent
+
+wsgi_app = "kjxlkj.wsgi:application"
+bind = os.environ.get("KJXLKJ_BIND", "127.0.0.1:8000")
+# Threads, because most of a request is waiting for the database; two processes, because the rest is Python.
+worker_class = "gthread"
+workers = int(os.environ.get("KJXLKJ_WEB_WORKERS", 2))
+threads = int(os.environ.get("KJXLKJ_WEB_THREADS", 8))
+timeout = 60
+graceful_timeout = 10
+# Its heartbeat touches a file each second: in memory, or a busy disk makes it kill its own workers.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes a private file in it
+# The supervisor steers it by signals.
+control_socket_disable = True
+
+if "KJXLKJ_SUPERVISOR" in os.environ:
+    die_with_parent(int(os.environ["KJXLKJ_SUPERVISOR"]), signal.SIGTERM)
