@@ -1,0 +1,114 @@
+"""What is asked of a model."""
+
+from librarian.protocol.findings import PARSE_FAILED, Findings
+from librarian.protocol.grammar import REQUEST
+from librarian.protocol.messages import Constraints, Request, Source
+from librarian.protocol.reader import Node, normalise, read_document
+from librarian.protocol.writer import container, leaf
+
+_ENDLESS = 1 << 62
+
+
+def serialize_request(request: Request) -> str:
+    """Every leaf neutralised. `parse_request` gives the same Request back, but for CR, NUL and surrogates."""
+    return container(
+        REQUEST.root,
+        leaf("request_id", request.request_id),
+        leaf("goal", request.goal),
+        leaf("scope", request.scope),
+        container("source_bundle", *map(_source_text, request.sources)),
+        container("taxonomy", *(leaf("topic", topic) for topic in request.taxonomy)),
+        _constraints_text(request.constraints),
+        leaf("output_contract", request.output_contract),
+    )
+
+
+def _source_text(source: Source) -> str:
+    return container(
+        "source",
+        leaf("source_id", source.source_id),
+        leaf("path", source.path),
+        leaf("title", source.title),
+        container("tags", *(leaf("tag", tag) for tag in source.tags)),
+        leaf("kind", source.kind),
+        leaf("body_markdown", source.body_markdown),
+    )
+
+
+def _constraints_text(constraints: Constraints) -> str:
+    kinds = constraints.allowed_kinds
+    return container(
+        "constraints",
+        leaf("strict_mode", str(constraints.strict_mode).lower()),
+        leaf("max_operations", str(constraints.max_operations)),
+        leaf("allow_delete", str(constraints.allow_delete).lower()),
+        "" if kinds is None else leaf("allowed_kinds", " ".join(kinds)),
+        leaf("style_profile", constraints.style_profile),
+    )
+
+
+def parse_request(text: str) -> Request:
+    """Read what `serialize_request` wrote, as a provider does that needs no model. Raises ProtocolError."""
+    findings = Findings(text)
+    normalise(text, _ENDLESS, findings)
+    root = read_document(0, REQUEST, findings, strict=True)
+    reader = _RequestReader(findings)
+    request = Request(
+        request_id=reader.text(root, "request_id"),
+        goal=reader.text(root, "goal"),
+        scope=reader.text(root, "scope"),
+        sources=tuple(reader.source(node) for node in reader.child(root, "source_bundle").all("source")),
+        taxonomy=tuple(node.text for node in reader.child(root, "taxonomy").all("topic")),
+        constraints=reader.constraints(reader.child(root, "constraints")),
+        output_contract=reader.text(root, "output_contract"),
+    )
+    findings.raise_faults()
+    return request
+
+
+class _RequestReader:
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+
+    def child(self, parent: Node, name: str) -> Node:
+        node = parent.first(name)
+        if node is None:
+            self.findings.fault(PARSE_FAILED, name, parent.place, f"<{parent.name}> has no <{name}>.")
+            return Node(name, parent.place)
+        return node
+
+    def text(self, parent: Node, name: str) -> str:
+        return self.child(parent, name).text
+
+    def source(self, node: Node) -> Source:
+        return Source(
+            source_id=self.text(node, "source_id"),
+            path=self.text(node, "path"),
+            title=self.text(node, "title"),
+            tags=tuple(tag.text for tag in self.child(node, "tags").all("tag")),
+            kind=self.text(node, "kind"),
+            body_markdown=self.text(node, "body_markdown"),
+        )
+
+    def constraints(self, node: Node) -> Constraints:
+        kinds = node.first("allowed_kinds")
+        return Constraints(
+            strict_mode=self._flag(node, "strict_mode"),
+            max_operations=self._count(node, "max_operations"),
+            allow_delete=self._flag(node, "allow_delete"),
+            allowed_kinds=None if kinds is None else tuple(kinds.text.split()),
+            style_profile=self.text(node, "style_profile"),
+        )
+
+    def _flag(self, parent: Node, name: str) -> bool:
+        value = self.text(parent, name).strip()
+        if value not in ("true", "false"):
+            self.findings.fault(PARSE_FAILED, name, parent.place, f"<{name}> is true or false.")
+        return value == "true"
+
+    def _count(self, parent: Node, name: str) -> int:
+        value = self.text(parent, name).strip()
+        if not (value.isascii() and value.isdigit() and len(value) < 10):
+            self.findings.fault(PARSE_FAILED, name, parent.place, f"<{name}> is a whole number.")
+            return 0
+        return int(value)
