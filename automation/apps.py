@@ -5,3 +5,13 @@ from django.apps import AppConfig
 
 class AutomationConfig(AppConfig):
     name = "automation"
+
+    def ready(self) -> None:
+        from automation.matching import on_events
+        from automation.models import Run
+        from automation.services import announce, work
+        from kjxlkj.jobs.registry import JobKind, register
+        from kjxlkj.workspaces.events import listen
+
+        register(JobKind(model=Run, work=work, announce=announce))
+        listen(on_events)

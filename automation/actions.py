@@ -1,0 +1,49 @@
+"""What rules can do. Apps register their actions in `AppConfig.ready()`; this room imports none of them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from automation.models import Run
+from kjxlkj.jobs.lease import Lease
+from kjxlkj.notes.filters import Fault
+
+Effects = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One kind of action.
+
+    `faults(action_json)` lists what is wrong with its settings, each with its JSON path.
+    `work(run, lease)` does the slow part outside of any transaction and returns the effects, which commit with
+    the run's end (see `kjxlkj.jobs.registry.JobKind`); what it learns goes into `run.result_json`.
+    `max_sources(action_json)` is how many notes one run takes where the rule does not say.
+    """
+
+    kind: str
+    label: str
+    faults: Callable[[Mapping[str, Any]], list[Fault]]
+    work: Callable[[Run, Lease], Effects | None]
+    max_sources: Callable[[Mapping[str, Any]], int]
+
+
+_actions: dict[str, Action] = {}
+
+
+def register(action: Action) -> None:
+    if action.kind in _actions:
+        raise ValueError(f"action {action.kind} is registered already: one name, one action")
+    _actions[action.kind] = action
+
+
+def find(kind: object) -> Action | None:
+    return _actions.get(kind) if isinstance(kind, str) else None
+
+
+def kinds() -> list[str]:
+    return sorted(_actions)
+
+
+def actions() -> Iterator[Action]:
+    return iter(_actions.values())

@@ -1,0 +1,54 @@
+"""How a run is made from a rule."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from automation import actions
+from automation.models import Rule, Run, RunTrigger
+from kjxlkj.workspaces.models import User, WorkspaceEvent
+
+# For an action that is no longer registered; its run fails visibly in any case.
+_DEFAULT_MAX_SOURCES = 50
+
+
+def source_limit(rule: Rule) -> int:
+    """How many notes one run of the rule takes."""
+    if rule.max_sources:
+        return rule.max_sources
+    action = actions.find(rule.action_json.get("kind"))
+    return action.max_sources(rule.action_json) if action else _DEFAULT_MAX_SOURCES
+
+
+def new_run(
+    rule: Rule,
+    trigger: RunTrigger,
+    *,
+    actor: User | None = None,
+    event: WorkspaceEvent | None = None,
+    depth: int = 0,
+    batch: UUID | None = None,
+    not_before: datetime | None = None,
+) -> Run:
+    """An unsaved, queued run with a snapshot of the rule as it is now."""
+    return Run(
+        workspace_id=rule.workspace_id,
+        rule=rule,
+        triggering_event=event,
+        trigger=trigger,
+        depth=depth,
+        batch=batch,
+        not_before=not_before,
+        rule_snapshot=snapshot(rule),
+        created_by=actor,
+    )
+
+
+def snapshot(rule: Rule) -> dict[str, Any]:
+    return {
+        "name": rule.name,
+        "trigger": rule.trigger,
+        "condition_json": rule.condition_json,
+        "action_json": rule.action_json,
+        "max_sources": source_limit(rule),
+    }

@@ -1,0 +1,206 @@
+"""The only code that writes rules and starts runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from automation import actions
+from automation.models import Rule, Run, RunSource, RunTrigger
+from automation.runs import new_run, source_limit
+from automation.validation import check_rule
+from kjxlkj.errors import Conflict, Invalid, NotFound
+from kjxlkj.ids import new_id
+from kjxlkj.jobs.lease import Lease
+from kjxlkj.jobs.models import JobStatus
+from kjxlkj.jobs.services import cancel, enqueue_many
+from kjxlkj.notes.bulk import copy_rows
+from kjxlkj.notes.filters import condition_q
+from kjxlkj.notes.models import Note
+from kjxlkj.workspaces.events import NewEvent, record
+from kjxlkj.workspaces.models import User, Workspace, WorkspaceEvent
+from kjxlkj.workspaces.roles import Right, require
+
+RULE_FIELDS = (
+    "name",
+    "trigger",
+    "condition_json",
+    "action_json",
+    "enabled",
+    "settle_seconds",
+    "max_sources",
+    "on_automation",
+)
+
+
+# --- Rules ----------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def create_rule(workspace: Workspace, *, actor: User, **values: Any) -> Rule:
+    """Raises `RuleInvalid` with every fault, `Conflict` RULE_NAME_TAKEN."""
+    require(actor, workspace, Right.MANAGE)
+    return _save_rule(Rule(workspace=workspace, created_by=actor), values, actor=actor, event="rule.created")
+
+
+@transaction.atomic
+def update_rule(rule: Rule, *, actor: User, **values: Any) -> Rule:
+    require(actor, rule.workspace, Right.MANAGE)
+    rule = Rule.objects.select_for_update().live().get(pk=rule.pk)
+    return _save_rule(rule, values, actor=actor, event="rule.updated")
+
+
+@transaction.atomic
+def delete_rule(rule: Rule, *, actor: User) -> None:
+    """Its queued runs go on: they were promised when their events happened."""
+    require(actor, rule.workspace, Right.MANAGE)
+    if Rule.objects.live().filter(pk=rule.pk).update(deleted_at=timezone.now(), enabled=False):
+        record(rule.workspace_id, [NewEvent("rule.deleted", payload=_named(rule))], actor=actor)
+
+
+def _save_rule(rule: Rule, values: dict[str, Any], *, actor: User, event: str) -> Rule:
+    for field, value in values.items():
+        if field not in RULE_FIELDS:
+            raise TypeError(f"{field} is not a field of a rule")
+        setattr(rule, field, value)
+    check_rule({field: getattr(rule, field) for field in RULE_FIELDS})
+    rule.name = rule.name.strip()
+    try:
+        with transaction.atomic():
+            rule.save()
+    except IntegrityError as error:
+        raise Conflict(
+            "RULE_NAME_TAKEN",
+            f"name: this workspace has a rule “{rule.name}” already. Choose another name.",
+            {"field": "name"},
+        ) from error
+    record(rule.workspace_id, [NewEvent(event, payload=_named(rule))], actor=actor)
+    return rule
+
+
+def _named(rule: Rule) -> dict[str, str]:
+    return {"rule_id": str(rule.id), "name": rule.name}
+
+
+# --- Launching ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """The runs of one launch. `created` is false when the event had been counted for the rule before."""
+
+    runs: list[Run]
+    created: bool
+    batch: UUID | None = None
+
+
+@transaction.atomic
+def launch_rule(
+    rule: Rule, *, actor: User, event_id: UUID | None = None, note_ids: Sequence[UUID] | None = None
+) -> Launch:
+    """Start the rule now, for every note that matches, or for those named, or for one past event.
+
+    Raises `Invalid` RULE_DISABLED or NOTHING_MATCHES, `NotFound` EVENT_NOT_FOUND.
+    """
+    require(actor, rule.workspace, Right.MANAGE)
+    # The lock makes two launches for one event take turns, so that the second finds what the first made.
+    rule = Rule.objects.select_for_update().get(pk=rule.pk)
+    if rule.deleted_at or not rule.enabled:
+        raise Invalid("RULE_DISABLED", f"Rule “{rule.name}” is disabled. Enable it first.")
+    if event_id is not None:
+        return _launch_for_event(rule, event_id, actor)
+    notes = Note.objects.live().filter(condition_q(rule.condition_json), workspace_id=rule.workspace_id)
+    if note_ids is not None:
+        notes = notes.filter(id__in=note_ids)
+    ids = list(notes.order_by("path", "id").values_list("id", flat=True))
+    if not ids and _needs_sources(rule):
+        raise Invalid("NOTHING_MATCHES", f"No note meets the condition of rule “{rule.name}”. Loosen it.")
+    return _launch_for_notes(rule, ids, actor)
+
+
+def _needs_sources(rule: Rule) -> bool:
+    return bool(rule.action_json.get("kind") == "librarian_structure")
+
+
+def _launch_for_notes(rule: Rule, ids: Sequence[UUID], actor: User) -> Launch:
+    limit = source_limit(rule)
+    batch = new_id()
+    parts = [ids[start : start + limit] for start in range(0, len(ids), limit)] or [[]]
+    runs = [new_run(rule, RunTrigger.MANUAL, actor=actor, batch=batch) for _ in parts]
+    Run.objects.bulk_create(runs)
+    copy_rows(
+        RunSource,
+        ("rule_id", "run_id", "note_id"),
+        ((rule.id, run.id, note_id) for run, part in zip(runs, parts, strict=True) for note_id in part),
+    )
+    enqueue_many(runs)
+    return Launch(runs, created=True, batch=batch)
+
+
+def _launch_for_event(rule: Rule, event_id: UUID, actor: User) -> Launch:
+    event = WorkspaceEvent.objects.filter(pk=event_id, workspace_id=rule.workspace_id).first()
+    if event is None or event.note_id is None:
+        raise NotFound("EVENT_NOT_FOUND", "event_id: this workspace has no such event about a note.")
+    counted = RunSource.objects.filter(rule=rule, event=event).select_related("run").first()
+    if counted:
+        return Launch([counted.run], created=False, batch=counted.run.batch)
+    run = new_run(rule, RunTrigger.MANUAL, actor=actor, event=event)
+    run.save(force_insert=True)
+    RunSource.objects.create(run=run, rule=rule, note_id=event.note_id, event=event)
+    enqueue_many([run])
+    return Launch([run], created=True)
+
+
+def cancel_run(run: Run, *, actor: User) -> Run:
+    """Raises `Conflict` JOB_FINISHED."""
+    require(actor, run.workspace, Right.MANAGE)
+    cancel(run, detail=f"cancelled by {actor}")
+    run.refresh_from_db()
+    return run
+
+
+@transaction.atomic
+def retry_run(run: Run, *, actor: User) -> Run:
+    """A new run over the same sources with the rule as it is now. Raises `Conflict` RUN_NOT_FAILED."""
+    require(actor, run.workspace, Right.MANAGE)
+    run = Run.objects.select_for_update(of=["self"]).select_related("rule").get(pk=run.pk)
+    if run.status != JobStatus.FAILED:
+        raise Conflict("RUN_NOT_FAILED", f"The run is {run.status}; only a failed run can be tried again.")
+    again = new_run(run.rule, RunTrigger.RETRY, actor=actor, event=run.triggering_event, depth=run.depth)
+    again.result_json = {"retry_of": str(run.id)}
+    again.save(force_insert=True)
+    notes = list(dict.fromkeys(run.sources.values_list("note_id", flat=True)))
+    copy_rows(RunSource, ("rule_id", "run_id", "note_id"), ((run.rule_id, again.id, note) for note in notes))
+    enqueue_many([again])
+    return again
+
+
+# --- Executing (called by kjxlkj.jobs) ------------------------------------------------------------
+
+
+def work(run: Run, lease: Lease) -> actions.Effects | None:
+    """Do what the rule's action does. Raises `Invalid` ACTION_UNKNOWN if nothing is registered for it."""
+    kind = run.rule_snapshot.get("action_json", {}).get("kind")
+    action = actions.find(kind)
+    if action is None:
+        raise Invalid("ACTION_UNKNOWN", f"No app offers the action “{kind}”. Change the rule, or install the app.")
+    effects = action.work(run, lease)
+
+    def finish() -> None:
+        if effects is not None:
+            effects()
+        Run.objects.filter(pk=run.pk).update(result_json=run.result_json)
+
+    return finish
+
+
+def announce(run: Run, previous: str | None) -> None:
+    """The workspace event of a run's transition, in its transaction."""
+    payload = {"rule_id": str(run.rule_id), "attempt": run.attempts}
+    if run.error_code:
+        payload |= {"code": run.error_code, "detail": run.error_detail[:500]}
+    event = NewEvent(f"run.{run.status}", payload=payload)
+    record(run.workspace_id, [event], actor=run.created_by, run_id=run.id)

@@ -1,0 +1,59 @@
+"""What an operation would make of its note: the one translation that validation, review and application share."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kjxlkj.errors import DomainError, Invalid
+from kjxlkj.notes.markdown import LinkPlacementError, insert_links, only_links_differ
+from kjxlkj.notes.models import Note
+from kjxlkj.notes.tags import normalise_tags
+from librarian.models import Operation, OperationKind
+
+# Which of a note's fields each kind speaks about: two operations of one run may not speak about the same one.
+FIELDS: dict[str, str] = {
+    OperationKind.CREATE: "",
+    OperationKind.REWRITE: "body",
+    OperationKind.RETITLE: "title",
+    OperationKind.RELINK: "body",
+    OperationKind.RETAG: "tags",
+    OperationKind.DEFER: "",
+}
+
+
+def values_of(operation: Operation, note: Note) -> dict[str, Any]:
+    """The note's new field values if `operation` were applied to `note` as it is now.
+
+    Raises `DomainError` where it cannot be applied to that text; empty for a question.
+    """
+    match operation.kind:
+        case OperationKind.REWRITE:
+            return {"body": operation.body_markdown}
+        case OperationKind.RETITLE:
+            return {"title": operation.title, "aliases": [*note.aliases, note.title]}
+        case OperationKind.RETAG:
+            return {"tags": normalise_tags(operation.tags or [])}
+        case OperationKind.RELINK:
+            return {"body": linked_body(note.body, operation.links, operation.body_markdown)}
+        case _:
+            return {}
+
+
+def linked_body(body: str, links: Sequence[Mapping[str, str]] | None, proposed: str) -> str:
+    """`body` with the links put in, or the proposed body if it differs in nothing but links."""
+    if links:
+        try:
+            return insert_links(body, [(link["text"], link["target"]) for link in links])
+        except LinkPlacementError as error:
+            raise Invalid("LINK_TEXT_MISSING", f"links: {error}. Edit the link, or reject it.") from error
+    if not only_links_differ(body, proposed):
+        raise Invalid("NOT_ONLY_LINKS", "body_markdown: changes more than links. Propose a rewrite instead.")
+    return proposed
+
+
+def changes_nothing(operation: Operation, note: Note) -> bool:
+    """Whether the note says already what the operation proposes."""
+    try:
+        values = values_of(operation, note)
+    except DomainError:
+        return False
+    return all(getattr(note, field) == value for field, value in values.items() if field != "aliases")
