@@ -18,6 +18,10 @@ class BadRequest(DomainError):
     """The request cannot be read."""
 
 
+class Unauthenticated(DomainError):
+    """Nobody, or nobody that is known, is asking."""
+
+
 class Forbidden(DomainError):
     """Known to the workspace, but without the right."""
 
