@@ -1,0 +1,167 @@
+"""Taking the block off a text, and what it says."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from kjxlkj.notes.front_matter.mapping import Entry, Mapping, MappingError, Node, read_mapping
+from kjxlkj.notes.tags import MAX_TAG_CHARACTERS, MAX_TAGS, normalise_tag
+
+MAX_BLOCK = 256 * 1024
+"""Characters. A longer “block” is a text between two horizontal rules."""
+MAX_TITLE = 200
+
+TAG_KEYS = ("tags", "tag", "topics", "keywords")
+"""In the order in which a new tag chooses its place."""
+WORD_KEYS = frozenset({"tags", "tag"})
+"""Their one-line form parts at blanks where it has no comma; topics and keywords are phrases."""
+ALIAS_KEYS = ("aliases", "alias")
+
+_OPEN = re.compile(r"\ufeff?---[ \t]*\r?\n")
+_CLOSE = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
+_LIKE_A_MAPPING = re.compile(
+    r"(?:[ \t]*(?:\#[^\n]*)?\r?\n)*"  # blank lines and comments, and then
+    r"(?:\Z|[ ]*(?:\?\s|\{(?![{%])|(?!-\s)[^\s#{?][^\n]*?:(?=\s)))"  # nothing, `? `, `{` or `key:`
+)
+
+
+@dataclass(slots=True)
+class Parsed:
+    metadata: dict[str, Any] = field(default_factory=dict)
+    """JSON-safe: texts, numbers, booleans, null, lists and mappings; dates are texts."""
+    title: str | None = None
+    """None where the block names none; "" where it says so."""
+    tags: list[str] = field(default_factory=list)
+    aliases: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    readable: bool = True
+    """False where there is a block that is not a YAML mapping."""
+
+
+class Label(NamedTuple):
+    """One tag or alias as it is spelled; `node` is None where it is part of a one-line list."""
+
+    text: str
+    node: Node | None
+
+
+def split(text: str) -> tuple[str, str]:
+    """(front matter, body), whose sum is the text. A lone byte order mark counts as front matter.
+
+    What stands between two `---` and does not begin like `key: value` is text between two horizontal rules.
+    """
+    opening = _OPEN.match(text)
+    closing = _CLOSE.search(text, opening.end()) if opening else None
+    if opening and closing and closing.start() - opening.end() <= MAX_BLOCK:
+        content = text[opening.end() : closing.start()]
+        if _LIKE_A_MAPPING.match(content):
+            return text[: closing.end()], text[closing.end() :]
+    start = 1 if text.startswith("\ufeff") else 0
+    return text[:start], text[start:]
+
+
+def join(front_matter: str, body: str) -> str:
+    """The text of a file from which `split` gives the body back, whatever it begins with."""
+    if front_matter.strip("\ufeff") and body and not front_matter.endswith("\n"):
+        front_matter += line_end(front_matter)
+    text = front_matter + body
+    if split(text)[1] == body:
+        return text
+    return f"{front_matter}---\n---\n{body}"
+
+
+def parse(front_matter: str) -> Parsed:
+    """What a block says. What cannot be used stays in the text and is named in the warnings."""
+    try:
+        mapping = read_mapping(content_of(front_matter)[1], first_line=2)
+    except MappingError as fault:
+        warning = f"The front matter is kept as text, for it is not YAML that can be read: {fault}."
+        return Parsed(warnings=[warning], readable=False)
+    warnings = [f"The key “{key}” stands there twice; the last one counts." for key in _repeated(mapping)]
+    return Parsed(
+        metadata=mapping.value,
+        title=_title(mapping, warnings),
+        tags=_tags(mapping, warnings),
+        aliases=_aliases(mapping),
+        warnings=warnings,
+    )
+
+
+def content_of(front_matter: str) -> tuple[str, str, str]:
+    """(opening line, YAML, closing line); all empty where there is no block."""
+    opening = _OPEN.match(front_matter)
+    closing = _CLOSE.search(front_matter, opening.end()) if opening else None
+    if not opening or not closing:
+        return "", "", ""
+    start, end = opening.end(), closing.start()
+    return front_matter[:start], front_matter[start:end], front_matter[end:]
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def line_end(text: str) -> str:
+    return "\r\n" if "\r\n" in text else "\n"
+
+
+def entries_of(mapping: Mapping, keys: Iterable[str]) -> Iterator[Entry]:
+    """The entries that count (of repeated keys the last), in the order of `keys`, case set aside."""
+    last = {entry.key.text: entry for entry in mapping.entries}
+    for key in keys:
+        yield from (entry for name, entry in last.items() if name.casefold() == key)
+
+
+def labels_of(entry: Entry) -> list[Label]:
+    """The labels of a tag or alias key: a list, or one line that commas or blanks part."""
+    if isinstance(entry.value.value, dict):
+        return []
+    if isinstance(entry.value.value, list):
+        return [Label(item.text, item) for item in entry.value.items if item.value is not None and item.text]
+    return [Label(part.strip(), None) for part in parts_of(entry)[0] if part.strip()]
+
+
+def parts_of(entry: Entry) -> tuple[list[str], str]:
+    """The pieces of a one-line list, and what joins them."""
+    text = entry.value.text if entry.value.value is not None else ""
+    if "," not in text and entry.key.text.casefold() in WORD_KEYS and len(words := text.split()) > 1:
+        return words, " "
+    return text.split(","), ","
+
+
+def _repeated(mapping: Mapping) -> list[str]:
+    names = [entry.key.text for entry in mapping.entries]
+    return sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+
+
+def _title(mapping: Mapping, warnings: list[str]) -> str | None:
+    entry = next(entries_of(mapping, ("title",)), None)
+    if entry is None or entry.value.value is None:
+        return None
+    if isinstance(entry.value.value, list | dict):
+        warnings.append("The title is not a text; it is left as it is.")
+        return None
+    title = one_line(entry.value.text)
+    if len(title) > MAX_TITLE:
+        warnings.append(f"The title has {len(title)} characters; the first {MAX_TITLE} are used.")
+    return title[:MAX_TITLE].rstrip()
+
+
+def _tags(mapping: Mapping, warnings: list[str]) -> list[str]:
+    tags: dict[str, None] = {}
+    for entry in entries_of(mapping, TAG_KEYS):
+        for label in labels_of(entry):
+            tag = normalise_tag(label.text)
+            if len(tag) > MAX_TAG_CHARACTERS:
+                warnings.append(f"“{label.text[:80]}” is longer than {MAX_TAG_CHARACTERS} characters: no tag.")
+            elif tag:
+                tags[tag] = None
+    if len(tags) > MAX_TAGS:
+        warnings.append(f"There are {len(tags)} tags; the first {MAX_TAGS} are used.")
+    return sorted(list(tags)[:MAX_TAGS])
+
+
+def _aliases(mapping: Mapping) -> list[str]:
+    labels = (label for entry in entries_of(mapping, ALIAS_KEYS) for label in labels_of(entry))
+    return list(dict.fromkeys(text for label in labels if (text := one_line(label.text))))
