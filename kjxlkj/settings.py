@@ -129,6 +129,8 @@ DATABASES = {
         "CONN_HEALTH_CHECKS": True,
     }
 }
+if DATABASES["default"]["ENGINE"] == "kjxlkj.embedded_postgres":
+    INSTALLED_APPS.append("kjxlkj.embedded_postgres")  # for its makemigrations, which starts no server
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- People ---------------------------------------------------------------------------------------------------
@@ -191,24 +193,29 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 8 * 1024 * 1024
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "knox.auth.TokenAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "kjxlkj.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "kjxlkj.api.Page",
+    "DEFAULT_PARSER_CLASSES": ["kjxlkj.parser.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "kjxlkj.pagination.Page",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "kjxlkj.api.exception_handler",
+    "EXCEPTION_HANDLER": "kjxlkj.envelope.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "kjxlkj",
     "DESCRIPTION": "Markdown notes, rules, proposed operations, review, exports.",
     "VERSION": "0.1.0",
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "kjxlkj.openapi.describe_errors",
+    ],
 }
 REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token"}
 
@@ -246,6 +253,10 @@ JOB_STALL_SECONDS = float(os.environ.get("KJXLKJ_JOB_STALL_SECONDS", 20))
 # What running jobs are given to end by themselves when everything stops.
 JOB_GRACE_SECONDS = float(os.environ.get("KJXLKJ_JOB_GRACE_SECONDS", 20))
 
+# Two messages more than workers are taken ahead of time, and their lock ticks meanwhile. Jobs do not depend on this
+# redelivery: their leases and the sweep are quicker.
+JOB_REDELIVERY_SECONDS = 2 * JOB_TIMEOUT_SECONDS + 60
+
 Q_CLUSTER = {
     # Name of the default queue, and salt of the signatures: every cluster of an installation has the same.
     "name": "default",
@@ -257,9 +268,7 @@ Q_CLUSTER = {
     # Seconds between looks into the queue when nothing is told, and what an orderly stop may have to wait for.
     "poll": 1,
     "timeout": JOB_TIMEOUT_SECONDS,
-    # Two messages more than workers are taken ahead of time, and their lock ticks meanwhile. Jobs do not depend on
-    # this redelivery: their leases and the sweep are quicker.
-    "retry": 2 * JOB_TIMEOUT_SECONDS + 60,
+    "retry": JOB_REDELIVERY_SECONDS,
     # Few messages wait in one cluster while another is idle.
     "bulk": 1,
     "queue_limit": 1,
