@@ -1,0 +1,243 @@
+"""Word diff of two Markdown texts with a bounded amount of work, and its folding for display.
+
+`difflib` alone takes seconds where many words repeat. Here equal ends are trimmed, words that occur once on
+both sides anchor the rest (patience diff), and difflib sees only gaps whose worst case the budget still covers;
+a gap beyond it is shown as one replacement. First by lines, then by words within the lines that changed.
+"""
+
+import re
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Literal, NamedTuple
+
+Op = Literal["equal", "delete", "insert", "replace"]
+PartOp = Literal["equal", "delete", "insert"]
+Pair = tuple[str, str]
+"""What stands at one place in the old and in the new text."""
+Block = tuple[int, int, int]
+"""Equal run: start in a, start in b, length."""
+
+WORK = 3_000_000
+"""Budget of one diff in steps of difflib's inner loop, for lines and again for words."""
+
+_MAX_DEPTH = 3
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+# No spaces part the words of Chinese and Japanese: each character of theirs counts as a word.
+_CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD = rf"[{_CJK}]|[^\W{_CJK}]+|[^\w\s]"
+_SPACED_WORD = re.compile(rf"(?:{_WORD})[^\S\n]*|\s+")
+_PIECE = re.compile(rf"{_WORD}|\s+")
+
+
+class Segment(NamedTuple):
+    """`old` and `new` are the texts of both sides: the same if equal, one of them empty if not a replacement."""
+
+    op: Op
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hunk:
+    """Changes close to each other, with the lines around them."""
+
+    skipped: int
+    """Equal lines left out before it."""
+    parts: tuple[tuple[PartOp, str], ...]
+    """Empty only in the last one, which then tells of the lines left out at the end."""
+
+
+def only_whitespace_changed(old: str, new: str) -> bool:
+    return old != new and "".join(old.split()) == "".join(new.split())
+
+
+def word_diff(old: str, new: str, *, work: int = WORK) -> list[Segment]:
+    """The segments' old sides make up `old`, their new sides `new`; neighbours differ in `op`."""
+    line_matcher, word_matcher = _Matcher(work), _Matcher(work)
+    old_lines, new_lines = _LINE.findall(old), _LINE.findall(new)
+    pairs: list[Pair] = []
+    for pair in _merged(_pairs(old_lines, new_lines, line_matcher.blocks(old_lines, new_lines))):
+        if pair[0] and pair[1] and pair[0] != pair[1]:
+            pairs += _by_words(*pair, word_matcher)
+        else:
+            pairs.append(pair)
+    return [Segment(_op(*pair), *pair) for pair in _merged(pairs)]
+
+
+def hunks(segments: Iterable[Segment], context_lines: int = 2) -> list[Hunk]:
+    """Fold equal stretches down to the lines around each change; nothing at all if nothing changed."""
+    segments = list(segments)
+    last = len(segments) - 1
+    folded: list[Hunk] = []
+    skipped, parts = 0, list[tuple[PartOp, str]]()
+    for index, segment in enumerate(segments):
+        if segment.op != "equal":
+            parts += [("delete", segment.old)] if segment.old else []
+            parts += [("insert", segment.new)] if segment.new else []
+            continue
+        before = segments[index - 1] if index else None
+        head, hidden, tail = _fold(segment.old, before, index == last, context_lines)
+        parts += [("equal", head)] if head else []
+        if hidden:
+            folded += [Hunk(skipped, tuple(parts))] if parts else []
+            skipped, parts = hidden, []
+        parts += [("equal", tail)] if tail else []
+    if last == 0 and segments[0].op == "equal":
+        return []
+    return [*folded, Hunk(skipped, tuple(parts))] if parts or skipped else folded
+
+
+def _fold(text: str, before: Segment | None, is_last: bool, context_lines: int) -> tuple[str, int, str]:
+    """What to show after the change before, how many lines to hide, what to show before the next change."""
+    lines: list[str] = _LINE.findall(text)
+    # A change that ends within a line leaves the rest of that line to be shown besides the context.
+    head = 0
+    if before:
+        head = context_lines + (not (before.new or before.old).endswith("\n"))
+    tail = 0 if is_last else context_lines + (not text.endswith("\n"))
+    hidden = len(lines) - head - tail
+    # A fold takes a line itself: it has to save more than that.
+    if hidden < 2:
+        return text, 0, ""
+    return "".join(lines[:head]), hidden, "".join(lines[head + hidden :])
+
+
+class _Matcher:
+    """Finds equal runs of two sequences while its budget lasts."""
+
+    def __init__(self, work: int) -> None:
+        self.left = work
+
+    def blocks(self, a: Sequence[str], b: Sequence[str], depth: int = 0) -> Iterator[Block]:
+        """In rising order on both sides, not overlapping."""
+        head, tail = _common_ends(a, b)
+        if head:
+            yield 0, 0, head
+        middle_a, middle_b = a[head : len(a) - tail], b[head : len(b) - tail]
+        if middle_a and middle_b:
+            for i, j, length in self._middle(middle_a, middle_b, depth):
+                yield i + head, j + head, length
+        if tail:
+            yield len(a) - tail, len(b) - tail, tail
+
+    def _middle(self, a: Sequence[str], b: Sequence[str], depth: int) -> Iterable[Block]:
+        in_b = Counter(b)
+        hits = sum(in_b[item] for item in a)
+        if not hits:
+            return ()
+        # Each round of difflib looks at every hit at most, and finds a block of at least one item.
+        worst = (hits + len(a)) * (2 * min(len(a), len(b), hits) + 1)
+        if worst <= self.left:
+            # Charged in part: the worst case needs a split at the end in each round, which is rare.
+            self.left -= worst // 8
+            return SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()[:-1]
+        if depth < _MAX_DEPTH and (anchors := _anchors(a, b)):
+            return self._between(a, b, anchors, depth)
+        if len(a) == len(b):
+            return ((i, i, 1) for i in range(len(a)) if a[i] == b[i])
+        return ()
+
+    def _between(
+        self, a: Sequence[str], b: Sequence[str], anchors: list[tuple[int, int]], depth: int
+    ) -> Iterator[Block]:
+        start_a = start_b = 0
+        for i, j in [*anchors, (len(a), len(b))]:
+            for x, y, length in self.blocks(a[start_a:i], b[start_b:j], depth + 1):
+                yield x + start_a, y + start_b, length
+            if i < len(a):
+                yield i, j, 1
+            start_a, start_b = i + 1, j + 1
+
+
+def _common_ends(a: Sequence[str], b: Sequence[str]) -> tuple[int, int]:
+    """How many items are the same at the start, and how many of the others at the end."""
+    shorter = min(len(a), len(b))
+    head = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), shorter)
+    backwards = zip(reversed(a), reversed(b), strict=False)
+    tail = next((n for n, (x, y) in enumerate(backwards) if x != y), shorter)
+    return head, min(tail, shorter - head)
+
+
+def _anchors(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
+    """Items that occur once on both sides, in the longest run that rises on both: O(n log n)."""
+    count_a, count_b = Counter(a), Counter(b)
+    place_in_b = {item: j for j, item in enumerate(b) if count_b[item] == 1}
+    pairs = [(i, place_in_b[item]) for i, item in enumerate(a) if count_a[item] == 1 and item in place_in_b]
+    # Patience sorting: the last pair of the best run of each length, and a way back from each pair.
+    lowest: list[int] = []
+    ends: list[int] = []
+    back: list[int] = []
+    for index, (_, j) in enumerate(pairs):
+        length = bisect_left(lowest, j)
+        back.append(ends[length - 1] if length else -1)
+        lowest[length : length + 1] = [j]
+        ends[length : length + 1] = [index]
+    run, index = [], ends[-1] if ends else -1
+    while index >= 0:
+        run.append(pairs[index])
+        index = back[index]
+    return run[::-1]
+
+
+def _by_words(old: str, new: str, matcher: _Matcher) -> Iterator[Pair]:
+    old_words, new_words = _SPACED_WORD.findall(old), _SPACED_WORD.findall(new)
+    # Spaces go with the word before them, which halves the work, but do not make it another word.
+    bare_old, bare_new = [w.rstrip() or w for w in old_words], [w.rstrip() or w for w in new_words]
+    for pair in _merged(_pairs(old_words, new_words, matcher.blocks(bare_old, bare_new))):
+        yield from _trimmed(*pair)
+
+
+def _pairs(a: list[str], b: list[str], blocks: Iterable[Block]) -> Iterator[Pair]:
+    """The gaps between the blocks, and the blocks; items of a block may differ in the spaces at their end."""
+    end_a = end_b = 0
+    for i, j, length in [*blocks, (len(a), len(b), 0)]:
+        yield "".join(a[end_a:i]), "".join(b[end_b:j])
+        end_a, end_b = i + length, j + length
+        for x, y in zip(a[i:end_a], b[j:end_b], strict=True):
+            if x == y:
+                yield x, y
+            else:
+                bare = x.rstrip()
+                yield bare, bare
+                yield x[len(bare) :], y[len(bare) :]
+
+
+def _trimmed(old: str, new: str) -> Iterable[Pair]:
+    """A replacement without the words and spaces at its ends that are the same on both sides."""
+    if old == new or not (old and new):
+        return ((old, new),)
+    a, b = _PIECE.findall(old), _PIECE.findall(new)
+    head, tail = _common_ends(a, b)
+    start, end = "".join(a[:head]), "".join(a[len(a) - tail :])
+    return (
+        (start, start),
+        ("".join(a[head : len(a) - tail]), "".join(b[head : len(b) - tail])),
+        (end, end),
+    )
+
+
+def _merged(pairs: Iterable[Pair]) -> Iterator[Pair]:
+    """Without empty pairs; equal neighbours joined, and changed ones."""
+    equal, olds, news = True, list[str](), list[str]()
+    for old, new in pairs:
+        if not (old or new):
+            continue
+        if (old == new) != equal:
+            if olds:
+                yield "".join(olds), "".join(news)
+            equal, olds, news = not equal, [], []
+        olds.append(old)
+        news.append(new)
+    if olds:
+        yield "".join(olds), "".join(news)
+
+
+def _op(old: str, new: str) -> Op:
+    if old == new:
+        return "equal"
+    if old and new:
+        return "replace"
+    return "delete" if old else "insert"
