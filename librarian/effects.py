@@ -19,23 +19,35 @@ FIELDS: dict[str, str] = {
     OperationKind.DEFER: "",
 }
 
+# These say what to add or take away, so they can be carried over to a note that has changed since.
+REBASED = frozenset({OperationKind.RETITLE, OperationKind.RELINK, OperationKind.RETAG})
 
-def values_of(operation: Operation, note: Note) -> dict[str, Any]:
-    """The note's new field values if `operation` were applied to `note` as it is now.
 
-    Raises `DomainError` where it cannot be applied to that text; empty for a question.
+def values_of(operation: Operation, note: Note, *, base_tags: Sequence[str] | None = None) -> dict[str, Any]:
+    """The note's new field values if `operation` were applied to `note` as it is now; empty for a question.
+
+    `base_tags`: the tags that were read when the new set was proposed, if the note's have changed since; then
+    what was added and taken away is carried over. Raises `DomainError` where the operation does not fit the text.
     """
     match operation.kind:
         case OperationKind.REWRITE:
             return {"body": operation.body_markdown}
         case OperationKind.RETITLE:
-            return {"title": operation.title, "aliases": [*note.aliases, note.title]}
+            aliases = [alias for alias in note.aliases if alias != operation.title]
+            return {"title": operation.title, "aliases": [*aliases, note.title]}
         case OperationKind.RETAG:
-            return {"tags": normalise_tags(operation.tags or [])}
+            return {"tags": _carried_over(note.tags, normalise_tags(operation.tags or []), base_tags)}
         case OperationKind.RELINK:
             return {"body": linked_body(note.body, operation.links, operation.body_markdown)}
         case _:
             return {}
+
+
+def _carried_over(current: Sequence[str], wanted: Sequence[str], base: Sequence[str] | None) -> list[str]:
+    if base is None:
+        return list(wanted)
+    added, removed = set(wanted) - set(base), set(base) - set(wanted)
+    return sorted((set(current) | added) - removed)
 
 
 def linked_body(body: str, links: Sequence[Mapping[str, str]] | None, proposed: str) -> str:

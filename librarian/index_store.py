@@ -1,0 +1,85 @@
+"""The offline librarian's index of a workspace: built once, kept in a file, shared by workers and runs."""
+
+import fcntl
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from uuid import UUID
+
+from django.conf import settings
+from django.db.models import Max, QuerySet
+from django.utils.dateparse import parse_datetime
+
+from kjxlkj.notes.models import Note, NoteKind
+from librarian.offline import Document, Index
+
+# The statistics of a vault hardly move by one note in fifty; the sources' own text is always read afresh.
+_STALE_SHARE = 50
+
+
+def index_of(workspace_id: UUID) -> Index:
+    """The workspace's index, built if there is none or too many notes have changed since."""
+    folder = settings.DATA_DIR / "index" / str(workspace_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = _current(folder, workspace_id)
+    if path is None:
+        with _one_at_a_time(folder):
+            path = _current(folder, workspace_id) or _build(folder, workspace_id)
+    return _loaded(path)
+
+
+@lru_cache(maxsize=2)
+def _loaded(path: Path) -> Index:
+    return Index.load(path)
+
+
+def _notes(workspace_id: UUID) -> QuerySet[Note]:
+    """What may be learned from: a note that says `librarian: never` is not even evidence."""
+    notes = Note.objects.live().filter(workspace_id=workspace_id, kind=NoteKind.MARKDOWN)
+    return notes.exclude(metadata__librarian__iexact="never")
+
+
+def _current(folder: Path, workspace_id: UUID) -> Path | None:
+    """The newest index, if it is fresh enough."""
+    try:
+        state = json.loads((folder / "current.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    path = folder / state["file"]
+    built_at = parse_datetime(state["newest"])
+    changed = Note.objects.filter(workspace_id=workspace_id, updated_at__gt=built_at).count()
+    return path if path.exists() and changed * _STALE_SHARE <= state["notes"] else None
+
+
+def _build(folder: Path, workspace_id: UUID) -> Path:
+    # Read before the notes: what changes while we read counts as changed since.
+    newest: datetime | None = Note.objects.filter(workspace_id=workspace_id).aggregate(at=Max("updated_at"))["at"]
+    notes = _notes(workspace_id)
+    index = Index.build(_documents(notes))
+    name = f"{newest:%Y%m%dT%H%M%S%f}.npz" if newest else "empty.npz"
+    index.save(folder / name)
+    state = {"file": name, "newest": str(newest), "notes": notes.count()}
+    draft = folder / "current.json.new"
+    draft.write_text(json.dumps(state), encoding="utf-8")
+    draft.replace(folder / "current.json")
+    # The one before stays: another worker may be about to open it.
+    for old in sorted(folder.glob("*.npz"))[:-2]:
+        old.unlink(missing_ok=True)
+    return folder / name
+
+
+def _documents(notes: QuerySet[Note]) -> Iterator[Document]:
+    rows = notes.order_by("path", "id").values_list("id", "path", "title", "body", "tags", "aliases")
+    for note_id, path, title, body, tags, aliases in rows.iterator(chunk_size=500):
+        yield Document(str(note_id), path, title, body, tuple(tags), tuple(aliases))
+
+
+@contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    """Whoever comes while another process builds waits for what that one builds. A kill releases the lock."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,247 @@
+"""People's decisions on operations: apply, reject, edit then apply, undo. The API and the admin both call this."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from automation.models import Run
+from kjxlkj.errors import Conflict, DomainError, NotFound
+from kjxlkj.notes.cause import Cause
+from kjxlkj.notes.history import state_at
+from kjxlkj.notes.models import CauseKind, Note, NoteEvent
+from kjxlkj.notes.services import NewNote, create_note, update_note
+from kjxlkj.workspaces.events import NewEvent, record
+from kjxlkj.workspaces.models import User, Workspace
+from kjxlkj.workspaces.roles import Right, require
+from librarian.edits import apply_edits
+from librarian.effects import FIELDS, REBASED, values_of
+from librarian.models import Operation, OperationKind, OperationStatus
+
+APPLY, REJECT = "apply", "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person decided. `base_version`: the note's version they saw, where that is newer than the proposal."""
+
+    operation_id: UUID
+    decision: str
+    reject_reason: str = ""
+    edits: Mapping[str, Any] | None = None
+    base_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a decision. With a `code`, it could not be carried out and nothing was changed."""
+
+    operation: Operation
+    status: str
+    code: str = ""
+    message: str = ""
+    note_version: int | None = None
+
+
+def review(decisions: Sequence[Decision], *, actor: User, run: Run | None = None) -> list[Outcome]:
+    """Carry out each decision in its own transaction, in order; one that fails leaves the others alone.
+
+    Raises `NotFound` OPERATION_NOT_FOUND or `Forbidden` before anything is done, if any of the operations is not
+    there, not of `run`, or not for this person to decide.
+    """
+    operations = _checked([decision.operation_id for decision in decisions], actor, run)
+    return [_decide(operations[decision.operation_id], decision, actor) for decision in decisions]
+
+
+def _checked(ids: Sequence[UUID], actor: User, run: Run | None) -> dict[UUID, Operation]:
+    operations = Operation.objects.filter(id__in=ids).select_related("workspace", "target_note")
+    if run is not None:
+        operations = operations.filter(run=run)
+    found = {operation.id: operation for operation in operations}
+    missing = [str(operation_id) for operation_id in ids if operation_id not in found]
+    if missing:
+        raise _unknown(missing)
+    for workspace in {operation.workspace_id: operation.workspace for operation in found.values()}.values():
+        _require(workspace, actor)
+    return found
+
+
+def _require(workspace: Workspace, actor: User) -> None:
+    try:
+        require(actor, workspace, Right.WRITE)
+    except NotFound as error:
+        raise _unknown([]) from error
+
+
+def _unknown(ids: Sequence[str]) -> NotFound:
+    return NotFound(
+        "OPERATION_NOT_FOUND", "There is no such operation here, or you may not see it.", {"operation_ids": list(ids)}
+    )
+
+
+def _decide(operation: Operation, decision: Decision, actor: User) -> Outcome:
+    try:
+        with transaction.atomic():
+            # Two people at once: the second waits here, and then finds it decided.
+            locked = Operation.objects.select_for_update().get(pk=operation.pk)
+            _require(operation.workspace, actor)
+            _check_pending(locked)
+            if decision.decision == REJECT:
+                return _reject(locked, decision, actor)
+            return _apply(locked, decision, actor)
+    except DomainError as error:
+        operation.refresh_from_db()
+        version = operation.target_note.version if operation.target_note else None
+        return Outcome(operation, operation.status, error.code, error.message, version)
+
+
+def _check_pending(operation: Operation) -> None:
+    if operation.status == OperationStatus.PENDING:
+        return
+    who = f"by {operation.decided_by}" if operation.decided_by else "by a check"
+    when = f" at {operation.decided_at:%Y-%m-%d %H:%M} UTC" if operation.decided_at else ""
+    raise Conflict("ALREADY_DECIDED", f"This operation was {operation.status} {who}{when}.")
+
+
+# --- Reject ---------------------------------------------------------------------------------------
+
+
+def _reject(operation: Operation, decision: Decision, actor: User) -> Outcome:
+    operation.status = OperationStatus.REJECTED
+    operation.reject_code = "REJECTED_BY_PERSON"
+    operation.reject_reason = decision.reject_reason.strip()
+    _save_decision(operation, actor, ["reject_code", "reject_reason"])
+    _record("operation.rejected", operation, actor, {"reason": operation.reject_reason})
+    return Outcome(operation, operation.status)
+
+
+# --- Apply ----------------------------------------------------------------------------------------
+
+
+def _apply(operation: Operation, decision: Decision, actor: User) -> Outcome:
+    if decision.edits:
+        apply_edits(operation, decision.edits)
+    cause = Cause(CauseKind.OPERATION, actor, operation.run_id, operation.id, operation.reason)
+    note = _applied(operation, decision, cause)
+    operation.status = OperationStatus.APPLIED
+    fields = ["title", "body_markdown", "tags", "links", "edited", "target_note", "applied_event"]
+    if note is not None:
+        operation.target_note = note
+        operation.applied_event = NoteEvent.objects.get(note=note, seq=note.version)
+    _save_decision(operation, actor, fields)
+    _record("operation.applied", operation, actor, {"edited": operation.edited})
+    return Outcome(operation, operation.status, note_version=note.version if note else None)
+
+
+def _applied(operation: Operation, decision: Decision, cause: Cause) -> Note | None:
+    """Write the note; None for a question, which changes nothing."""
+    if operation.kind == OperationKind.DEFER:
+        return None
+    if operation.kind == OperationKind.CREATE:
+        title = operation.title or operation.target_path.rpartition("/")[2].removesuffix(".md")
+        new = NewNote(title, operation.body_markdown, operation.target_path, operation.tags or ())
+        return create_note(operation.workspace, new, cause=cause)
+    note = Note.objects.select_for_update().get(pk=operation.target_note_id)
+    base_tags = _check_version(operation, decision, note)
+    version = note.version
+    note = update_note(note, base_version=version, cause=cause, **values_of(operation, note, base_tags=base_tags))
+    if note.version == version:
+        raise Conflict("NO_CHANGE", "The note says so already; reject the operation, or edit it.")
+    return note
+
+
+def _check_version(operation: Operation, decision: Decision, note: Note) -> list[str] | None:
+    """Refuse a note that has moved on, unless the person decided in sight of its present version.
+
+    Returns the tags that the proposal was made from where they may differ from the present ones.
+    """
+    base = operation.base_version or 1
+    if note.version == base:
+        return None
+    base_tags = state_at(note, base)["tags"] if operation.kind == OperationKind.RETAG else None
+    if not moved_on(operation, note):
+        return base_tags
+    # A rewrite replaces the text whole: only one that was edited in sight of the present text may.
+    seen = decision.base_version == note.version
+    if seen and (operation.kind in REBASED or "body_markdown" in (decision.edits or {})):
+        return base_tags
+    raise Conflict(
+        "VERSION_CONFLICT",
+        f"The note has changed since this was proposed: it is at version {note.version}, the proposal is of {base}. "
+        "Look at it again, then accept it for the present version.",
+        {"current_version": note.version, "base_version": base},
+    )
+
+
+def moved_on(operation: Operation, note: Note) -> bool:
+    """Whether anything but this run's operations on other fields has changed the note since the proposal."""
+    later = note.history.filter(seq__gt=operation.base_version or 0)
+    return any(
+        event.run_id != operation.run_id or FIELDS[operation.kind] in event.changed
+        for event in later.only("run_id", "changed")
+    )
+
+
+# --- Undo -----------------------------------------------------------------------------------------
+
+
+def undo_run(run: Run, *, actor: User) -> list[Outcome]:
+    """Undo what the run's accepted operations did, last first; those whose note has changed since are skipped."""
+    require(actor, run.workspace, Right.WRITE)
+    applied = Operation.objects.filter(run=run, status=OperationStatus.APPLIED).select_related("workspace")
+    return [undo_operation(operation, actor=actor) for operation in applied.order_by("-decided_at", "-index")]
+
+
+def undo_operation(operation: Operation, *, actor: User) -> Outcome:
+    """Write the inverse of an applied operation."""
+    _require(operation.workspace, actor)
+    try:
+        with transaction.atomic():
+            locked = Operation.objects.select_for_update().get(pk=operation.pk)
+            return _undo(locked, actor)
+    except DomainError as error:
+        operation.refresh_from_db()
+        return Outcome(operation, operation.status, error.code, error.message)
+
+
+def _undo(operation: Operation, actor: User) -> Outcome:
+    if operation.status != OperationStatus.APPLIED:
+        raise Conflict("NOT_APPLIED", f"This operation is {operation.status}; there is nothing to undo.")
+    version = None
+    if operation.applied_event is not None:
+        version = _inverse(operation, operation.applied_event, actor).version
+    operation.status = OperationStatus.REVERTED
+    operation.save(update_fields=["status"])
+    _record("operation.reverted", operation, actor, {})
+    return Outcome(operation, operation.status, note_version=version)
+
+
+def _inverse(operation: Operation, event: NoteEvent, actor: User) -> Note:
+    note = Note.objects.select_for_update().get(pk=event.note_id)
+    touched = set(event.changed)
+    for later in note.history.filter(seq__gt=event.seq):
+        if later.run_id != operation.run_id or touched & set(later.changed):
+            raise Conflict(
+                "CHANGED_SINCE", f"“{note.title}” was changed since (version {later.seq}); it was left as it is."
+            )
+    cause = Cause(CauseKind.UNDO, actor, operation.run_id, operation.id)
+    values = {"deleted_at": timezone.now()} if operation.kind == OperationKind.CREATE else event.before
+    return update_note(note, base_version=note.version, cause=cause, **values)
+
+
+# --- Steps ----------------------------------------------------------------------------------------
+
+
+def _save_decision(operation: Operation, actor: User, fields: list[str]) -> None:
+    operation.decided_by = actor
+    operation.decided_at = timezone.now()
+    operation.save(update_fields=["status", "decided_by", "decided_at", *fields])
+
+
+def _record(event: str, operation: Operation, actor: User, payload: dict[str, Any]) -> None:
+    about = {"operation_id": str(operation.id), "kind": operation.kind, **payload}
+    new = NewEvent(event, note_id=operation.target_note_id, payload=about)
+    record(operation.workspace_id, [new], actor=actor, run_id=operation.run_id)

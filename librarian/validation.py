@@ -1,0 +1,223 @@
+"""From what was proposed to Operation rows: each checked, the refused ones kept with a stable code."""
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from automation.models import Run
+from kjxlkj.errors import DomainError, Invalid
+from kjxlkj.notes.checks import check_body, check_path, check_title
+from kjxlkj.notes.markdown import link_key, name_key, parse_links
+from kjxlkj.notes.models import Note, NoteKind, NoteName
+from kjxlkj.notes.tags import normalise_tags
+from librarian.effects import FIELDS, changes_nothing, values_of
+from librarian.models import Operation, OperationKind, OperationStatus
+from librarian.plan import Plan
+from librarian.protocol import ProposedOperation
+
+
+class Refused(Invalid):
+    """An operation that cannot stand; its code becomes the operation's `reject_code`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """One operation as answered. `excess`: it came after the last that the run allows."""
+
+    operation: ProposedOperation
+    excess: bool = False
+
+
+def validated(run: Run, plan: Plan, sources: Sequence[Note], proposals: Sequence[Proposed]) -> list[Operation]:
+    """Unsaved operations in the order of `proposals`; those refused have status rejected and a `reject_code`."""
+    by_id = {str(note.id): note for note in sources}
+    by_path = {note.path: note for note in sources if note.path}
+    operations = [_built(run, index, proposal.operation, by_id, by_path) for index, proposal in enumerate(proposals)]
+    notes = {note.id: note for note in sources}
+    known = _Known.of(run.workspace_id, operations)
+    seen: set[tuple[UUID, str]] = set()
+    for operation, proposal in zip(operations, proposals, strict=True):
+        try:
+            _check(operation, proposal, plan, notes, known, seen)
+        except DomainError as error:
+            operation.status = OperationStatus.REJECTED
+            operation.reject_code = error.code
+            operation.reject_reason = error.message
+    return operations
+
+
+# --- Building ---------------------------------------------------------------------------------------
+
+
+def _built(
+    run: Run, index: int, given: ProposedOperation, by_id: Mapping[str, Note], by_path: Mapping[str, Note]
+) -> Operation:
+    note = by_id.get(given.target_note_id or "") or by_path.get(given.target_path or "")
+    if given.kind == OperationKind.CREATE:
+        note = None
+    links = None if given.links is None else [{"text": link.text, "target": link.target} for link in given.links]
+    operation = Operation(
+        workspace_id=run.workspace_id,
+        run=run,
+        index=index,
+        operation_id=given.operation_id[:100],
+        kind=given.kind,
+        target_note=note,
+        target_path=(note.path if note else given.target_path or "")[:1024],
+        title=(given.title or "")[:1000],
+        body_markdown=given.body_markdown or "",
+        tags=None if given.tags is None else [tag[:200] for tag in given.tags],
+        links=links,
+        reason=given.reason,
+        confidence=given.confidence,
+        base_version=note.version if note else None,
+    )
+    operation.fingerprint = _fingerprint(operation, note)
+    return operation
+
+
+def _fingerprint(operation: Operation, note: Note | None) -> str:
+    """The proposal together with what it would replace: the same again is recognised while neither changes."""
+    field = FIELDS[operation.kind]
+    parts = [
+        operation.kind,
+        str(note.id) if note else operation.target_path,
+        operation.title,
+        operation.body_markdown,
+        sorted(operation.tags or []),
+        operation.links,
+        getattr(note, field) if note and field else None,
+    ]
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode(errors="replace")).hexdigest()
+
+
+# --- Checking ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What checks have to know of the workspace, read in three queries for any number of operations."""
+
+    names: Collection[str]
+    paths: Collection[str]
+    # Fingerprint → status of the same proposal made before: rejected by a person, or still waiting for one.
+    before: Mapping[str, str]
+
+    @classmethod
+    def of(cls, workspace_id: UUID, operations: Sequence[Operation]) -> "_Known":
+        keys = {key for operation in operations for key in _link_keys(operation)}
+        paths = {operation.target_path for operation in operations if operation.kind == OperationKind.CREATE}
+        earlier = Operation.objects.filter(
+            workspace_id=workspace_id, fingerprint__in={operation.fingerprint for operation in operations}
+        ).exclude(status=OperationStatus.REJECTED, decided_by__isnull=True)
+        return cls(
+            names=set(NoteName.objects.filter(workspace_id=workspace_id, key__in=keys).values_list("key", flat=True)),
+            paths=set(
+                Note.objects.live().filter(workspace_id=workspace_id, path__in=paths).values_list("path", flat=True)
+            ),
+            before=dict(earlier.values_list("fingerprint", "status")),
+        )
+
+
+def _link_keys(operation: Operation) -> dict[str, str]:
+    """Key → target as written, of the links that the operation would add."""
+    if operation.links:
+        return {name_key(link["target"].partition("#")[0]): link["target"] for link in operation.links}
+    note = operation.target_note
+    if operation.kind != OperationKind.RELINK or note is None:
+        return {}
+    there = {link_key(link, note.path) for link in parse_links(note.body)}
+    proposed = {link_key(link, note.path): link.target for link in parse_links(operation.body_markdown)}
+    return {key: target for key, target in proposed.items() if key not in there}
+
+
+def _check(
+    operation: Operation,
+    proposal: Proposed,
+    plan: Plan,
+    notes: Mapping[UUID, Note],
+    known: _Known,
+    seen: set[tuple[UUID, str]],
+) -> None:
+    if operation.kind not in plan.kinds:
+        raise Refused("KIND_NOT_ALLOWED", f"The rule does not allow {operation.kind}.")
+    if proposal.excess:
+        raise Refused("TOO_MANY_OPERATIONS", "More operations than the rule allows in one run.")
+    if operation.kind == OperationKind.CREATE:
+        _check_new(operation, known)
+    else:
+        _check_existing(operation, plan, notes, known, seen)
+    _check_memory(operation, known)
+
+
+def _check_new(operation: Operation, known: _Known) -> None:
+    check_path(operation.target_path)
+    check_title(operation.title or operation.target_path.rpartition("/")[2].removesuffix(".md"))
+    check_body(operation.body_markdown)
+    if operation.target_path in known.paths:
+        raise Refused("PATH_TAKEN", f"There is a note at {operation.target_path} already.")
+
+
+def _check_existing(
+    operation: Operation, plan: Plan, notes: Mapping[UUID, Note], known: _Known, seen: set[tuple[UUID, str]]
+) -> None:
+    note = notes.get(operation.target_note_id) if operation.target_note_id else None
+    if note is None:
+        raise Refused("TARGET_UNKNOWN", "The target is none of the notes that this run was about.")
+    if note.kind != NoteKind.MARKDOWN:
+        raise Refused("TARGET_NOT_MARKDOWN", f"The target is of kind {note.kind}.")
+    _CHECKS[operation.kind](operation, note, plan, known)
+    if operation.kind != OperationKind.DEFER and changes_nothing(operation, note):
+        raise Refused("NO_CHANGE", "The note says so already.")
+    field = FIELDS[operation.kind]
+    if field:
+        if (note.id, field) in seen:
+            raise Refused("FIELD_TAKEN", f"Another operation of this run changes the {field} of this note already.")
+        seen.add((note.id, field))
+
+
+def _check_memory(operation: Operation, known: _Known) -> None:
+    match known.before.get(operation.fingerprint):
+        case OperationStatus.REJECTED:
+            raise Refused("REJECTED_BEFORE", "A person rejected the same proposal, and the note has not changed since.")
+        case OperationStatus.PENDING:
+            raise Refused("ALREADY_PENDING", "The same proposal of an earlier run still waits for review.")
+
+
+def _check_rewrite(operation: Operation, note: Note, plan: Plan, known: _Known) -> None:
+    check_body(operation.body_markdown)
+
+
+def _check_retitle(operation: Operation, note: Note, plan: Plan, known: _Known) -> None:
+    operation.title = check_title(operation.title)
+
+
+def _check_retag(operation: Operation, note: Note, plan: Plan, known: _Known) -> None:
+    operation.tags = normalise_tags(operation.tags or [])
+    if plan.taxonomy_closed:
+        outside = sorted(set(operation.tags) - set(normalise_tags(plan.taxonomy)) - set(note.tags))
+        if outside:
+            raise Refused("TAG_NOT_IN_TAXONOMY", f"Not in the closed taxonomy: {', '.join(outside)}.")
+
+
+def _check_relink(operation: Operation, note: Note, plan: Plan, known: _Known) -> None:
+    missing = [target for key, target in _link_keys(operation).items() if key not in known.names]
+    if missing:
+        raise Refused("LINK_TARGET_UNKNOWN", f"No note answers to: {', '.join(missing)}.")
+    check_body(values_of(operation, note)["body"])
+
+
+def _check_defer(operation: Operation, note: Note, plan: Plan, known: _Known) -> None:
+    """A question changes nothing and needs nothing but its reason."""
+
+
+_CHECKS: dict[str, Any] = {
+    OperationKind.REWRITE: _check_rewrite,
+    OperationKind.RETITLE: _check_retitle,
+    OperationKind.RETAG: _check_retag,
+    OperationKind.RELINK: _check_relink,
+    OperationKind.DEFER: _check_defer,
+}
