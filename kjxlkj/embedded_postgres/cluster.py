@@ -24,8 +24,11 @@ SETTINGS = {
 }
 
 
-def ensure_initialised(layout: Layout, binaries: Path) -> None:
-    """Made aside and renamed, so that a kill half-way leaves nothing that looks whole."""
+def ensure_initialised(layout: Layout, binaries: Path, lock: int) -> None:
+    """Made aside and renamed, so that a kill half-way leaves nothing that looks whole.
+
+    initdb inherits the lock: if it outlives its keeper, the next one waits for it.
+    """
     if layout.cluster.exists():
         return
     unfinished = layout.directory / "data.unfinished"
@@ -36,9 +39,9 @@ def ensure_initialised(layout: Layout, binaries: Path) -> None:
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     access = ["--auth-local=peer", "--auth-host=reject"]
     settings = [f"--set={name}={value}" for name, value in SETTINGS.items()]
-    _run(layout, [*initdb, *locale, *access, *settings, "--data-checksums"])
+    _run(layout, lock, [*initdb, *locale, *access, *settings, "--data-checksums"])
     single_user = [str(binaries / "postgres"), "--single", "-j", "-D", str(unfinished), "postgres"]
-    _run(layout, single_user, stdin=f"CREATE DATABASE {ROLE};\n")
+    _run(layout, lock, single_user, stdin=f"CREATE DATABASE {ROLE};\n")
     unfinished.rename(layout.cluster)
 
 
@@ -136,9 +139,15 @@ def _is_ready(layout: Layout, pid: int) -> bool:
     return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
 
 
-def _run(layout: Layout, command: list[str], *, stdin: str = "") -> None:
+def _run(layout: Layout, lock: int, command: list[str], *, stdin: str = "") -> None:
     done = subprocess.run(  # noqa: S603 - our own program
-        command, input=stdin, capture_output=True, text=True, errors="replace", check=False
+        command,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        pass_fds=[lock],
+        check=False,
     )
     if done.returncode:
         raise StartError(

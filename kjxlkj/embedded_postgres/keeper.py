@@ -65,7 +65,7 @@ def _start(directory: Path, binaries: Path) -> tuple[Layout, subprocess.Popen[by
     private_directory(layout.socket_directory)
     lock = open_lock(layout.server_lock)
     _take_over(layout, lock)
-    cluster.ensure_initialised(layout, binaries)
+    cluster.ensure_initialised(layout, binaries, lock)
     cluster.discard_stale_pid_files(layout)
     cluster.configure(layout)
     return layout, cluster.start(layout, binaries, lock)
