@@ -39,7 +39,7 @@ _POST = """
 _ACKNOWLEDGE_PAUSES = (0.2, 0.5, 1, 2, 4, 8, 16)
 
 
-class NotifyingBroker(ORM):
+class NotifyingBroker(ORM):  # type: ignore[misc]  # shipped without types
     """Claims with SKIP LOCKED in database time, and waits on LISTEN for at most `poll` seconds.
 
     Where notifications do not come through (a pooler in transaction mode), that is plain polling.

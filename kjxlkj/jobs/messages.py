@@ -32,19 +32,19 @@ def post(model: type[Job], jobs: Sequence[Job]) -> None:
     label = model._meta.label_lower
     statement = f"""
         WITH wake AS MATERIALIZED (
-            SELECT job_id, payload, nextval(pg_get_serial_sequence('django_q_ormq', 'id')) AS message_id
+            SELECT job_id, payload, nextval(pg_get_serial_sequence('django_q_ormq', 'id')) AS number
             FROM unnest(%s::uuid[], %s::text[]) AS given (job_id, payload)
         ), posted AS (
             INSERT INTO django_q_ormq (id, key, payload, lock)
-            SELECT message_id, CASE WHEN queue = ANY(%s) THEN queue ELSE %s END, payload,
+            SELECT number, CASE WHEN queue = ANY(%s) THEN queue ELSE %s END, payload,
                    greatest(not_before, clock_timestamp())
             FROM wake JOIN {table} ON id = job_id
             RETURNING key
         ), remembered AS (
-            UPDATE {table} SET message_id = wake.message_id FROM wake WHERE id = job_id
+            UPDATE {table} SET message_id = number FROM wake WHERE id = job_id
         )
         SELECT DISTINCT key FROM posted"""  # noqa: S608 - the name of one of our tables
-    parameters = [
+    parameters: list[Any] = [
         [job.pk for job in jobs],
         [package("kjxlkj.jobs.tasks.execute", label, job.pk) for job in jobs],
         list(settings.JOB_QUEUES),

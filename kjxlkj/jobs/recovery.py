@@ -59,7 +59,7 @@ def _only_sweeper() -> bool:
 
 def _forgotten(kind: JobKind[Any]) -> JobQuerySet[Any]:
     """Due jobs whose message is gone, or was taken long ago by somebody who has not begun."""
-    taken_until = timedelta(seconds=settings.Q_CLUSTER["retry"]) - _TAKEN_TOO_LONG
+    taken_until = timedelta(seconds=settings.JOB_REDELIVERY_SECONDS) - _TAKEN_TOO_LONG
     message = OrmQ.objects.filter(Q(lock__lte=Now()) | Q(lock__gt=Now() + taken_until), pk=OuterRef("message_id"))
     jobs: JobQuerySet[Any] = JobQuerySet(kind.model)
     return jobs.due().filter(~Exists(message)).order_by("created_at")
@@ -85,13 +85,15 @@ def release(owners: Iterable[str], *, refund: bool) -> int:
 
     `refund`: they were stopped on purpose, so the attempt does not count.
     """
-    released = 0
+    released, owners = 0, list(owners)
+    if not owners:
+        return 0
     for kind in kinds():
         with transaction.atomic():
             jobs = transitions.give_back(
                 kind.model,
                 "lease_owner = ANY(%(owners)s)",
-                owners=list(owners),
+                owners=owners,
                 code="WORKER_STOPPED" if refund else "WORKER_LOST",
                 detail=_CLUSTER_STOPPED if refund else _WORKER_LOST,
                 refund=refund,
@@ -130,7 +132,9 @@ def answer_canary(cluster: str) -> None:
     Canary.objects.filter(pk=cluster).update(answered_at=Now())
 
 
-def forget_cluster(cluster: str) -> None:
+def retire(cluster: str) -> None:
+    """A cluster that was stopped on purpose: its jobs go back to the queue, its canary and its queue go."""
+    release(holders(cluster), refund=True)
     OrmQ.objects.filter(key=cluster).delete()
     Canary.objects.filter(pk=cluster).delete()
 

@@ -128,7 +128,7 @@ def _run(kind: JobKind[Any], lease: Lease) -> None:
 def backoff(attempt: int) -> float:
     """Seconds to wait after the given attempt: doubling, bounded, spread so that jobs do not return at once."""
     spread = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
-    return min(BACKOFF_MOST_SECONDS, BACKOFF_FIRST_SECONDS * 2 ** (attempt - 1)) * spread
+    return min(BACKOFF_MOST_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** (attempt - 1)) * spread
 
 
 def _last_lines(error: Exception) -> str:

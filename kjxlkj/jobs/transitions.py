@@ -81,7 +81,7 @@ def renew(model: type[Job], pk: UUID, token: UUID, progress: Progress) -> bool |
             updated_at = clock_timestamp()
         WHERE id = %(pk)s AND lease_token = %(token)s
         RETURNING cancel_requested"""  # noqa: S608 - see _sql
-    parameters = {
+    parameters: dict[str, Any] = {
         "pk": pk,
         "token": token,
         "lease": timedelta(seconds=settings.JOB_LEASE_SECONDS),

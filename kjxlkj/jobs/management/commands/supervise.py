@@ -1,0 +1,17 @@
+"""`manage.py supervise`: workers only, on any host with the same database."""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from kjxlkj.jobs.supervisor import Supervisor
+
+
+class Command(BaseCommand):
+    help = "Runs workers, watches over them and starts them anew when they die or stall; Ctrl-C stops them in order."
+    # They need a database each, and cost a second of every start: `manage.py check` is there for them.
+    requires_system_checks = ()
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        Supervisor(bind=None, queues=settings.JOB_QUEUES).run()

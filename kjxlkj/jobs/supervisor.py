@@ -1,0 +1,130 @@
+"""Starts web and workers, restarts what dies or stalls, and leaves nothing behind when it stops.
+
+The main thread looks after processes and signals; a second one (`caretaker`) does everything that needs the
+database, so that a database that hangs delays no signal.
+"""
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+
+from kjxlkj.jobs import recovery
+from kjxlkj.jobs.caretaker import Caretaker
+from kjxlkj.jobs.child import Child
+
+logger = logging.getLogger(__name__)
+
+_TICK_SECONDS = 0.1
+# The embedded server writes everything to disk before it ends.
+_DATABASE_STOP_SECONDS = 30.0
+
+
+class Supervisor:
+    """`run()` returns when a signal has been obeyed: SIGTERM and SIGINT stop in order, a second one stops at once."""
+
+    def __init__(self, *, bind: str | None, queues: dict[str, int], on_ready: Callable[[], None] | None = None):
+        """`bind`: where the web server listens, None for workers only. `on_ready` is called once it accepts."""
+        # Unique, for it names leases, canaries and a queue: two containers can have one host name and process id.
+        name = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
+        self._web = _web(bind) if bind else None
+        self._bind = bind
+        self._clusters = [_cluster(f"{name}:{queue}", queue, workers) for queue, workers in queues.items()]
+        self._on_ready = on_ready
+        self._signals = 0
+
+    @property
+    def _children(self) -> Sequence[Child]:
+        return [*([self._web] if self._web else []), *self._clusters]
+
+    def run(self) -> None:
+        before = {number: signal.signal(number, self._heed) for number in (signal.SIGTERM, signal.SIGINT)}
+        caretaker = Caretaker(self._clusters)
+        try:
+            for child in self._children:
+                child.start()
+            caretaker.start()
+            while not self._signals:
+                for child in self._children:
+                    child.tend()
+                self._tell_when_ready()
+                time.sleep(_TICK_SECONDS)
+        finally:
+            caretaker.stop()
+            self._stop()
+            _let_go_of_database()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _heed(self, number: int, frame: FrameType | None) -> None:
+        self._signals += 1
+
+    def _tell_when_ready(self) -> None:
+        if self._on_ready is not None and (self._bind is None or _accepts(self._bind)):
+            self._on_ready()
+            self._on_ready = None
+
+    def _stop(self) -> None:
+        """Ask, wait, kill; then give back at once what the killed workers held, without the attempt counting."""
+        for child in self._children:
+            child.ask_to_stop()
+        deadline = time.monotonic() + settings.JOB_GRACE_SECONDS
+        while self._signals < 2 and time.monotonic() < deadline and any(c.is_running for c in self._children):
+            time.sleep(_TICK_SECONDS)
+        for child in self._children:
+            child.kill()
+        try:
+            for cluster in self._clusters:
+                recovery.retire(cluster.name)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("The database is away; leases of the stopped workers run out by themselves: %s", error)
+        finally:
+            connection.close()
+
+
+def _let_go_of_database() -> None:
+    """An embedded server that nobody else uses has stopped when this returns: nothing is left running."""
+    database = settings.DATABASES["default"]
+    if database["ENGINE"] != "kjxlkj.embedded_postgres":
+        return
+    # Not there, or not to be touched, with a server of somebody else's.
+    from kjxlkj.embedded_postgres.server import release_and_wait
+
+    if not release_and_wait(database["EMBEDDED_DATA_DIR"], _DATABASE_STOP_SECONDS):
+        logger.warning("The embedded database is still stopping.")
+
+
+def _web(bind: str) -> Child:
+    return Child(
+        name="web",
+        command=[sys.executable, "-m", "gunicorn", "-c", "python:kjxlkj.jobs.web"],
+        environment={"KJXLKJ_BIND": bind, "KJXLKJ_SUPERVISOR": str(os.getpid())},
+    )
+
+
+def _cluster(name: str, queue: str, workers: int) -> Child:
+    return Child(
+        name=name,
+        command=[sys.executable, "-m", "kjxlkj.jobs.cluster"],
+        environment={"KJXLKJ_CLUSTER": name, "Q_CLUSTER_NAME": queue, "KJXLKJ_SUPERVISOR": str(os.getpid())},
+        queue=queue,
+        workers=workers,
+    )
+
+
+def _accepts(bind: str) -> bool:
+    host, _, port = bind.rpartition(":")
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))  # noqa: S104 - to connect, not to bind
+    try:
+        with socket.create_connection((host, int(port)), timeout=0.2):
+            return True
+    except OSError:
+        return False

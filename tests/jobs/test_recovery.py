@@ -1,0 +1,149 @@
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+from django.utils import timezone
+from django_q.models import OrmQ
+
+from kjxlkj.jobs import recovery, transitions
+from kjxlkj.jobs.models import Canary
+from tests.jobs.conftest import add_errand, history, run
+from tests.jobs.testapp.models import Errand
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def claimed(errand: Errand, owner: str = "") -> Errand:
+    with transaction.atomic():
+        assert transitions.claim(Errand, errand.pk, uuid4())
+    if owner:
+        Errand.objects.filter(pk=errand.pk).update(lease_owner=owner)
+    errand.refresh_from_db()
+    return errand
+
+
+def expire(errand: Errand) -> None:
+    Errand.objects.filter(pk=errand.pk).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+
+
+def test_nothing_lost_nothing_done() -> None:
+    add_errand()
+    claimed(add_errand())
+    add_errand(not_before=timezone.now() + timedelta(hours=1))
+    run(add_errand())
+    assert recovery.sweep() == recovery.Swept(0, 0)
+
+
+def test_an_expired_lease_goes_back_to_the_queue_and_the_job_ends_well() -> None:
+    errand = claimed(add_errand())
+    expire(errand)
+    OrmQ.objects.all().delete()
+    assert recovery.sweep().given_back == 1
+    errand.refresh_from_db()
+    assert (errand.status, errand.error_code) == ("queued", "WORKER_LOST")
+    assert OrmQ.objects.filter(pk=errand.message_id).exists()
+    assert run(errand).status == "succeeded"
+    assert history(errand) == [">queued", "running>queued", "queued>running", "running>succeeded"]
+
+
+def test_a_job_that_always_loses_its_worker_fails_after_its_attempts() -> None:
+    errand = add_errand()
+    for attempt in (1, 2, 3):
+        claimed(errand)
+        assert errand.attempts == attempt
+        expire(errand)
+        recovery.sweep()
+    errand.refresh_from_db()
+    assert (errand.status, errand.error_code, errand.attempts) == ("failed", "WORKER_LOST", 3)
+    assert errand.error_detail
+    assert history(errand)[-1] == "running>failed"
+
+
+def test_a_lost_message_is_posted_again_once() -> None:
+    errand = add_errand()
+    OrmQ.objects.all().delete()
+    assert recovery.sweep().woken == 1
+    assert recovery.sweep().woken == 0
+    errand.refresh_from_db()
+    assert OrmQ.objects.get().pk == errand.message_id
+
+
+def test_a_backlog_is_not_taken_for_lost_messages() -> None:
+    for _ in range(5):
+        add_errand(created_at=timezone.now() - timedelta(hours=3))
+    assert recovery.sweep().woken == 0
+
+
+def test_a_message_taken_by_a_cluster_that_died_is_posted_again() -> None:
+    add_errand()
+    redelivery = timedelta(seconds=settings.JOB_REDELIVERY_SECONDS)
+    OrmQ.objects.update(lock=Now() + redelivery)  # taken just now
+    assert recovery.sweep().woken == 0
+    OrmQ.objects.update(lock=Now() + redelivery - timedelta(seconds=40))
+    assert recovery.sweep().woken == 1
+
+
+def test_a_job_whose_time_has_come_without_a_message_is_woken() -> None:
+    errand = add_errand(not_before=timezone.now() + timedelta(hours=1))
+    OrmQ.objects.all().delete()
+    assert recovery.sweep().woken == 0
+    Errand.objects.filter(pk=errand.pk).update(not_before=timezone.now())
+    assert recovery.sweep().woken == 1
+
+
+@pytest.mark.parametrize("number", [1, 20])
+def test_the_sweep_takes_as_many_statements_for_many_as_for_one(
+    number: int, django_assert_max_num_queries: Any
+) -> None:
+    for _ in range(number):
+        expire(claimed(add_errand()))
+        add_errand()
+    OrmQ.objects.all().delete()
+    # What the app writes for each announcement is its own.
+    with django_assert_max_num_queries(30 + number):
+        swept = recovery.sweep()
+    assert (swept.given_back, swept.woken) == (number, number)
+
+
+def test_the_leases_of_dead_workers_are_released_and_no_others() -> None:
+    dead, living = claimed(add_errand(), "host:default/11"), claimed(add_errand(), "host:default/12")
+    other = claimed(add_errand(), "elsewhere:default/11")
+    assert recovery.holders("host:default") == {"host:default/11", "host:default/12"}
+    assert recovery.release({"host:default/11"}, refund=False) == 1
+    assert [Errand.objects.get(pk=e.pk).status for e in (dead, living, other)] == ["queued", "running", "running"]
+    dead.refresh_from_db()
+    assert (dead.attempts, dead.error_code) == (1, "WORKER_LOST")
+
+
+def test_jobs_of_a_cluster_that_is_stopped_go_back_without_the_attempt_counting() -> None:
+    errand = claimed(add_errand(max_attempts=1), "host:default/11")
+    recovery.ask_canary("host:default", "default", 2)
+    recovery.retire("host:default")
+    errand.refresh_from_db()
+    assert (errand.status, errand.attempts) == ("queued", 0)
+    assert not Canary.objects.exists()
+    assert list(OrmQ.objects.values_list("key", flat=True).distinct()) == ["default"]
+    assert run(errand).status == "succeeded"
+
+
+def test_a_canary_is_answered_only_when_its_answer_was_acknowledged_too() -> None:
+    assert recovery.ask_canary("c", "default", 2).answered  # never asked: nothing to hold against it
+    assert not recovery.ask_canary("c", "default", 2).answered
+    recovery.answer_canary("c")
+    assert not recovery.ask_canary("c", "default", 2).answered
+    OrmQ.objects.filter(key="c").delete()  # as the acknowledgement does
+    assert recovery.ask_canary("c", "default", 2).answered
+    assert OrmQ.objects.filter(key="c").count() == 1
+
+
+def test_as_many_live_leases_as_workers_explain_a_silent_cluster() -> None:
+    claimed(add_errand(), "c/1")
+    assert not recovery.ask_canary("c", "default", 2).busy
+    errand = claimed(add_errand(), "c/2")
+    assert recovery.ask_canary("c", "default", 2).busy
+    expire(errand)
+    assert not recovery.ask_canary("c", "default", 2).busy
