@@ -110,7 +110,7 @@ class Operation(models.Model):
 
 
 class RunReport(models.Model):
-    """How a run's answers came about, and what became of them."""
+    """How a run's answers came about. What became of them, the operations tell."""
 
     run = models.OneToOneField(Run, on_delete=models.CASCADE, primary_key=True, related_name="report")
     provider_kind = models.CharField(max_length=32)
@@ -119,8 +119,6 @@ class RunReport(models.Model):
     prompt_pack_version = models.CharField(max_length=64, blank=True)
     parser_version = models.CharField(max_length=16)
     parsed_count = models.PositiveIntegerField(default=0)
-    applied_count = models.PositiveIntegerField(default=0)
-    rejected_count = models.PositiveIntegerField(default=0)
     warnings = models.JSONField(default=list)
     prompt_tokens = models.PositiveBigIntegerField(default=0)
     completion_tokens = models.PositiveBigIntegerField(default=0)

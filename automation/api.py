@@ -1,0 +1,123 @@
+"""Rules and runs over HTTP."""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from automation import services
+from automation.models import Rule, Run
+from automation.preview import preview
+from automation.serializers import (
+    LaunchIn,
+    LaunchOut,
+    PreviewIn,
+    PreviewOut,
+    RuleChange,
+    RuleCreate,
+    RuleOut,
+    RuleQuery,
+    RunDetail,
+    RunOut,
+    RunQuery,
+)
+from kjxlkj.api import NoParameters, WorkspaceScoped, acting_user, read_body, read_query, workspace_for
+from kjxlkj.workspaces.roles import Right
+
+
+class RuleViewSet(WorkspaceScoped, GenericViewSet[Rule]):
+    queryset = Rule.objects.live().select_related("workspace")
+    serializer_class = RuleOut
+    lookup_value_regex = "[^/]+"
+    noun = "RULE"
+    ordering = ("name", "id")
+
+    @extend_schema(parameters=[RuleQuery])
+    def list(self, request: Request) -> Response:
+        asked = read_query(request, RuleQuery)
+        rules = self.in_workspace(self.get_queryset(), asked.pop("workspace_id", None))
+        wanted = {name: value for name, value in asked.items() if value is not None}
+        return self.get_paginated_response(RuleOut(self.paginate_queryset(rules.filter(**wanted)), many=True).data)
+
+    @extend_schema(request=RuleCreate, responses={201: RuleOut})
+    def create(self, request: Request) -> Response:
+        given = read_body(request, RuleCreate)
+        actor = acting_user(request)
+        workspace = workspace_for(actor, given.pop("workspace_id"), Right.MANAGE)
+        return Response(RuleOut(services.create_rule(workspace, actor=actor, **given)).data, 201)
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(RuleOut(self.get_object()).data)
+
+    @extend_schema(request=RuleChange, responses=RuleOut)
+    def partial_update(self, request: Request, pk: str) -> Response:
+        rule = self.authorised(Right.MANAGE)
+        given = read_body(request, RuleChange)
+        return Response(RuleOut(services.update_rule(rule, actor=acting_user(request), **given)).data)
+
+    @extend_schema(responses={204: None})
+    def destroy(self, request: Request, pk: str) -> Response:
+        """Its runs stay, and those queued go on."""
+        services.delete_rule(self.authorised(Right.MANAGE), actor=acting_user(request))
+        return Response(status=204)
+
+    @extend_schema(request=LaunchIn, responses={202: LaunchOut, 200: LaunchOut})
+    @action(detail=True, methods=["post"])
+    def launch(self, request: Request, pk: str) -> Response:
+        """Start the rule now for every note that matches. 202: new runs; 200: this event was counted before."""
+        rule = self.authorised(Right.MANAGE)
+        launch = services.launch_rule(rule, actor=acting_user(request), **read_body(request, LaunchIn))
+        return Response(LaunchOut(launch).data, 202 if launch.created else 200)
+
+    @extend_schema(request=NoParameters, responses=PreviewOut)
+    @action(detail=True, methods=["post"], url_path="preview")
+    def preview_saved(self, request: Request, pk: str) -> Response:
+        """Which notes the rule's condition holds for now. Changes nothing."""
+        rule = self.get_object()
+        read_body(request, NoParameters)
+        return Response(PreviewOut(preview(rule.workspace_id, rule.condition_json)).data)
+
+    @extend_schema(request=PreviewIn, responses=PreviewOut)
+    @action(detail=False, methods=["post"], url_path="preview")
+    def preview_unsaved(self, request: Request) -> Response:
+        """The same for a condition that is not saved yet."""
+        given = read_body(request, PreviewIn)
+        workspace = workspace_for(acting_user(request), given["workspace_id"], Right.READ)
+        return Response(PreviewOut(preview(workspace.id, given["condition_json"])).data)
+
+
+class RunViewSet(WorkspaceScoped, GenericViewSet[Run]):
+    queryset = Run.objects.select_related("workspace")
+    serializer_class = RunOut
+    lookup_value_regex = "[^/]+"
+    noun = "RUN"
+    ordering = ("-created_at", "-id")
+
+    @extend_schema(parameters=[RunQuery])
+    def list(self, request: Request) -> Response:
+        asked: dict[str, Any] = read_query(request, RunQuery)
+        runs = self.in_workspace(self.get_queryset().defer("result_json"), asked.pop("workspace_id", None))
+        return self.get_paginated_response(RunOut(self.paginate_queryset(runs.filter(**asked)), many=True).data)
+
+    @extend_schema(responses=RunDetail)
+    def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(RunDetail(self.get_object()).data)
+
+    @extend_schema(request=NoParameters, responses=RunDetail)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """A queued run ends at once, a running one when its worker next looks."""
+        run = self.authorised(Right.MANAGE)
+        read_body(request, NoParameters)
+        return Response(RunDetail(services.cancel_run(run, actor=acting_user(request))).data)
+
+    @extend_schema(request=NoParameters, responses={202: RunDetail})
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: str) -> Response:
+        """A new run over the same notes, with the rule as it is now."""
+        run = self.authorised(Right.MANAGE)
+        read_body(request, NoParameters)
+        return Response(RunDetail(services.retry_run(run, actor=acting_user(request))).data, 202)

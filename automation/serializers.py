@@ -1,0 +1,105 @@
+"""Wire shapes of rules and runs."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from automation.models import Rule, Run
+from kjxlkj.api import Shape
+
+
+class RuleOut(serializers.ModelSerializer[Rule]):
+    workspace_id = serializers.UUIDField(read_only=True)
+    created_by_id = serializers.UUIDField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Rule
+        fields = [
+            "id", "workspace_id", "name", "trigger", "condition_json", "action_json", "enabled", "settle_seconds",
+            "max_sources", "on_automation", "created_by_id", "created_at", "updated_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class RuleChange(Shape):
+    """Checked by `automation.validation`, which reports every fault at once; here only the names."""
+
+    name = serializers.JSONField(required=False, help_text="Unique within the workspace.")
+    trigger = serializers.JSONField(required=False, help_text="manual, note.changed, or the type of a note event.")
+    condition_json = serializers.JSONField(required=False, help_text="Which notes. Empty: every note.")
+    action_json = serializers.JSONField(required=False, help_text='What to do, by "kind".')
+    enabled = serializers.JSONField(required=False)
+    settle_seconds = serializers.JSONField(required=False, help_text="From the first event to the run.")
+    max_sources = serializers.JSONField(required=False, allow_null=True, help_text="Notes in one run.")
+    on_automation = serializers.JSONField(required=False, help_text="Also for changes that runs made.")
+
+
+class RuleCreate(RuleChange):
+    workspace_id = serializers.UUIDField()
+    name = serializers.JSONField()
+    action_json = serializers.JSONField()
+
+
+class RuleQuery(Shape):
+    workspace_id = serializers.UUIDField(required=False)
+    enabled = serializers.BooleanField(required=False, allow_null=True, default=None)
+    trigger = serializers.CharField(required=False)
+
+
+class LaunchIn(Shape):
+    event_id = serializers.UUIDField(required=False, help_text="Launch for this past event; counted once.")
+    note_ids = serializers.ListField(
+        child=serializers.UUIDField(), required=False, min_length=1, max_length=10_000, help_text="Of those that match."
+    )
+
+
+class PreviewIn(Shape):
+    workspace_id = serializers.UUIDField()
+    condition_json = serializers.JSONField(default=dict)
+
+
+class PreviewNote(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    path = serializers.CharField()
+    title = serializers.CharField()
+
+
+class PreviewOut(serializers.Serializer[Any]):
+    matching = serializers.IntegerField(help_text="Notes that meet the condition now.")
+    notes = PreviewNote(many=True, help_text="The first of them, by path.")
+
+
+class RunOut(serializers.ModelSerializer[Run]):
+    workspace_id = serializers.UUIDField(read_only=True)
+    rule_id = serializers.UUIDField(read_only=True)
+    rule_name = serializers.CharField(source="rule_snapshot.name", read_only=True)
+    triggering_event_id = serializers.UUIDField(read_only=True, allow_null=True)
+    created_by_id = serializers.UUIDField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = Run
+        fields = [
+            "id", "workspace_id", "rule_id", "rule_name", "trigger", "triggering_event_id", "depth", "batch", "status",
+            "attempts", "not_before", "started_at", "finished_at", "progress_done", "progress_total", "progress_label",
+            "error_code", "error_detail", "created_by_id", "created_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class RunDetail(RunOut):
+    class Meta(RunOut.Meta):
+        fields = [*RunOut.Meta.fields, "rule_snapshot", "result_json"]
+        read_only_fields = fields
+
+
+class RunQuery(Shape):
+    workspace_id = serializers.UUIDField(required=False)
+    rule_id = serializers.UUIDField(required=False)
+    status = serializers.CharField(required=False)
+    trigger = serializers.CharField(required=False)
+    batch = serializers.UUIDField(required=False)
+
+
+class LaunchOut(serializers.Serializer[Any]):
+    batch = serializers.UUIDField(allow_null=True)
+    runs = RunOut(many=True)

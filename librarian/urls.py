@@ -1,0 +1,19 @@
+"""Addresses below /api."""
+
+from django.urls import path
+
+from kjxlkj.api import Router
+from librarian.api import OperationViewSet, RunReviewViewSet
+
+router = Router()
+router.register("operations", OperationViewSet, "operation")
+
+_RUN = "automation/runs/<str:pk>"
+
+urlpatterns = [
+    *router.urls,
+    path(f"{_RUN}/operations", RunReviewViewSet.as_view({"get": "operations"}), name="run-operations"),
+    path(f"{_RUN}/review", RunReviewViewSet.as_view({"post": "review"}), name="run-review"),
+    path(f"{_RUN}/undo", RunReviewViewSet.as_view({"post": "undo"}), name="run-undo"),
+    path(f"{_RUN}/report", RunReviewViewSet.as_view({"get": "report"}), name="run-report"),
+]
