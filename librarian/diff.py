@@ -154,11 +154,16 @@ class _Matcher:
 
 def _common_ends(a: Sequence[str], b: Sequence[str]) -> tuple[int, int]:
     """How many items are the same at the start, and how many of the others at the end."""
-    shorter = min(len(a), len(b))
-    head = next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), shorter)
-    backwards = zip(reversed(a), reversed(b), strict=False)
-    tail = next((n for n, (x, y) in enumerate(backwards) if x != y), shorter)
-    return head, min(tail, shorter - head)
+    head = tail = 0
+    for x, y in zip(a, b, strict=False):
+        if x != y:
+            break
+        head += 1
+    for x, y in zip(reversed(a), reversed(b), strict=False):
+        if x != y:
+            break
+        tail += 1
+    return head, min(tail, len(a) - head, len(b) - head)
 
 
 def _anchors(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
@@ -196,6 +201,10 @@ def _pairs(a: list[str], b: list[str], blocks: Iterable[Block]) -> Iterator[Pair
     for i, j, length in [*blocks, (len(a), len(b), 0)]:
         yield "".join(a[end_a:i]), "".join(b[end_b:j])
         end_a, end_b = i + length, j + length
+        if a[i:end_a] == b[j:end_b]:
+            equal = "".join(a[i:end_a])
+            yield equal, equal
+            continue
         for x, y in zip(a[i:end_a], b[j:end_b], strict=True):
             if x == y:
                 yield x, y
@@ -207,7 +216,7 @@ def _pairs(a: list[str], b: list[str], blocks: Iterable[Block]) -> Iterator[Pair
 
 def _trimmed(old: str, new: str) -> Iterable[Pair]:
     """A replacement without the words and spaces at its ends that are the same on both sides."""
-    if old == new or not (old and new):
+    if old == new or not (old and new) or (old[0] != new[0] and old[-1] != new[-1]):
         return ((old, new),)
     a, b = _PIECE.findall(old), _PIECE.findall(new)
     head, tail = _common_ends(a, b)

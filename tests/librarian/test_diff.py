@@ -150,7 +150,7 @@ def test_the_work_is_bounded_by_the_budget_and_the_size(shape):
     size, work = 3_000, 20_000
     old, new = SHAPES[shape](size)
     # Each step of difflib's inner loop is 5 lines and is charged at an eighth; lines and words have a budget each.
-    bound = 2 * 8 * 5 * work + 60 * (len(old) + len(new))
+    bound = 2 * 8 * 5 * work + 30 * (len(old) + len(new))
     assert lines_executed(lambda: word_diff(old, new, work=work)) < bound
 
 
