@@ -22,10 +22,11 @@ def end_of_reasoning(text: str) -> int:
     """
     blocks = _BLOCKS.match(text)
     end = blocks.end() if blocks else 0
+    closer = _CLOSER.search(text, end)
+    if closer is None:
+        return end
     if not end and not _ANSWER.match(text):
-        closer = _CLOSER.search(text)
-        if closer and _ROOT.search(text, closer.end()):
-            end = closer.end()
+        end = closer.end() if _ROOT.search(text, closer.end()) else 0
     opener = _ROOT.search(text, end)
     if opener:
         for closer in _CLOSER.finditer(text, end, opener.start()):
