@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
@@ -14,13 +15,16 @@ from django.db.models import Max, QuerySet
 from django.utils.dateparse import parse_datetime
 
 from kjxlkj.notes.models import Note, NoteKind
-from librarian.offline import Document, Index
+from librarian.offline import Document
+
+if TYPE_CHECKING:
+    from librarian.offline.index import Index
 
 # The statistics of a vault hardly move by one note in fifty; the sources' own text is always read afresh.
 _STALE_SHARE = 50
 
 
-def index_of(workspace_id: UUID) -> Index:
+def index_of(workspace_id: UUID) -> "Index":
     """The workspace's index, built if there is none or too many notes have changed since."""
     folder = settings.DATA_DIR / "index" / str(workspace_id)
     folder.mkdir(parents=True, exist_ok=True)
@@ -32,7 +36,9 @@ def index_of(workspace_id: UUID) -> Index:
 
 
 @lru_cache(maxsize=2)
-def _loaded(path: Path) -> Index:
+def _loaded(path: Path) -> "Index":
+    from librarian.offline.index import Index  # numpy and scipy: for workers alone
+
     return Index.load(path)
 
 
@@ -57,6 +63,8 @@ def _current(folder: Path, workspace_id: UUID) -> Path | None:
 def _build(folder: Path, workspace_id: UUID) -> Path:
     # Read before the notes: what changes while we read counts as changed since.
     newest: datetime | None = Note.objects.filter(workspace_id=workspace_id).aggregate(at=Max("updated_at"))["at"]
+    from librarian.offline.index import Index  # as above
+
     notes = _notes(workspace_id)
     index = Index.build(_documents(notes))
     name = f"{newest:%Y%m%dT%H%M%S%f}.npz" if newest else "empty.npz"
