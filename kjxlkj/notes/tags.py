@@ -33,8 +33,7 @@ def normalise_tags(labels: Iterable[str]) -> list[str]:
         if len(tag) > MAX_TAG_CHARACTERS:
             raise TagInvalid(
                 "TAG_TOO_LONG",
-                f"The tag “{tag[:MAX_TAG_CHARACTERS]}…” has {len(tag)} characters. "
-                f"Shorten it to {MAX_TAG_CHARACTERS}.",
+                f"The tag “{tag[:MAX_TAG_CHARACTERS]}…” has {len(tag)} characters. Shorten it to {MAX_TAG_CHARACTERS}.",
                 {"field": "tags", "tag": tag, "limit": MAX_TAG_CHARACTERS},
             )
     if len(tags) > MAX_TAGS:

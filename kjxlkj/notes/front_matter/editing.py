@@ -26,7 +26,7 @@ from kjxlkj.notes.front_matter.reading import (
     line_end,
     one_line,
     parse,
-    parts_of,
+    pieces_of,
 )
 from kjxlkj.notes.front_matter.scalar import write_scalar
 from kjxlkj.notes.tags import MAX_TAG_CHARACTERS, normalise_tag
@@ -152,18 +152,16 @@ class _Edit:
         if len(kept) == len(labels) and not added:
             return
         node = entry.value
-        if self._whole_values or node.kind in {"alias", "mapping"}:
-            self._set_value(entry, f"[{', '.join(write_scalar(text, '', flow=True) for text in [*kept, *added])}]")
-        elif node.kind == "sequence":
+        kind = "" if self._whole_values else node.kind
+        if kind == "sequence":
             dropped = [label.node for label in labels if label.node and not keep(label.text)]
             (self._edit_flow if node.style == "flow" else self._edit_lines)(node, dropped, added)
-        elif node.value is None:
+        elif kind == "scalar" and node.value is None:
             self._start_list(entry, added)
+        elif kind == "scalar" and (line := _one_line_list(entry, keep, added)) is not None:
+            self._set_scalar(node, line, mapping.style == "flow")
         else:
-            pieces, joiner = parts_of(entry)
-            rest = joiner.join(piece for piece in pieces if keep(piece.strip())).strip()
-            joiner = ", " if joiner == "," else joiner
-            self._set_scalar(node, joiner.join([*filter(None, [rest]), *added]), mapping.style == "flow")
+            self._set_value(entry, f"[{', '.join(write_scalar(text, flow=True) for text in [*kept, *added])}]")
 
     def _edit_lines(self, node: Node, dropped: list[Node], added: list[str]) -> None:
         """A list with one item a line."""
@@ -242,6 +240,17 @@ class _Edit:
     def _line_after(self, node: Node) -> int:
         newline = self._text.find("\n", self._end(node))
         return newline + 1 if newline >= 0 else len(self._text)
+
+
+def _one_line_list(entry: Entry, keep: Callable[[str], bool], added: list[str]) -> str | None:
+    """The one-line list without what is not kept and with what is added; None where no line would read as that."""
+    pieces, joiner = pieces_of(entry.key.text, entry.value.text)
+    kept = [piece for piece in pieces if keep(piece.strip())]
+    rest = joiner.join(kept).strip()
+    line = (", " if joiner == "," else joiner).join([*filter(None, [rest]), *added])
+    reads = [piece.strip() for piece in pieces_of(entry.key.text, line)[0]]
+    wanted = [piece.strip() for piece in [*kept, *added]]
+    return line if [*filter(None, reads)] == [*filter(None, wanted)] else None
 
 
 def _title(text: str) -> str:

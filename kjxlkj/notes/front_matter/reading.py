@@ -119,13 +119,13 @@ def labels_of(entry: Entry) -> list[Label]:
         return []
     if isinstance(entry.value.value, list):
         return [Label(item.text, item) for item in entry.value.items if item.value is not None and item.text]
-    return [Label(part.strip(), None) for part in parts_of(entry)[0] if part.strip()]
-
-
-def parts_of(entry: Entry) -> tuple[list[str], str]:
-    """The pieces of a one-line list, and what joins them."""
     text = entry.value.text if entry.value.value is not None else ""
-    if "," not in text and entry.key.text.casefold() in WORD_KEYS and len(words := text.split()) > 1:
+    return [Label(piece.strip(), None) for piece in pieces_of(entry.key.text, text)[0] if piece.strip()]
+
+
+def pieces_of(key: str, text: str) -> tuple[list[str], str]:
+    """The pieces of a one-line list, and what joins them."""
+    if "," not in text and key.casefold() in WORD_KEYS and len(words := text.split()) > 1:
         return words, " "
     return text.split(","), ","
 
