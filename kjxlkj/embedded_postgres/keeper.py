@@ -62,9 +62,9 @@ def _start(directory: Path, binaries: Path) -> tuple[Layout, subprocess.Popen[by
     if os.geteuid() == 0:
         owner = directory.stat()
         privileges.become(owner.st_uid, owner.st_gid, must_reach=[directory, binaries / "postgres"])
-    private_directory(layout.socket_directory)
     lock = open_lock(layout.server_lock)
     _take_over(layout, lock)
+    private_directory(layout.socket_directory)  # an earlier keeper removes its own just before it lets go
     cluster.ensure_initialised(layout, binaries, lock)
     cluster.discard_stale_pid_files(layout)
     cluster.configure(layout)

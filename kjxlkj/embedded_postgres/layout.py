@@ -18,7 +18,7 @@ LONGEST_SOCKET_PATH = 107 if LINUX else 103
 
 
 class StartError(Exception):
-    """The server cannot be run; the message says why and what to do."""
+    """The server cannot be run here, or not by this account; the message says why and what to do."""
 
 
 @dataclass(frozen=True)

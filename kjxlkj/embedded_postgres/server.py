@@ -62,16 +62,14 @@ def ensure_running(directory: str | Path) -> ConnectionInfo:
     layout = Layout(Path(directory).resolve())
     if not _may_start and not _accepts(layout):
         raise OperationalError("The embedded PostgreSQL is not running, and this command does not start it.")
-    _prepare(layout)
-    connection = users.hold(layout)
-    lock = open_lock(layout.start_lock)
     try:
-        if not lock_before(lock, fcntl.LOCK_EX, time.monotonic() + PATIENCE):
-            raise OperationalError(f"Another process has been starting PostgreSQL in {layout.directory} for too long.")
-        if not _accepts(layout):
-            _start(layout)
-    finally:
-        os.close(lock)
+        _prepare(layout)
+        connection = users.hold(layout)
+        _start_unless_running(layout)
+    except StartError as error:
+        raise ImproperlyConfigured(str(error)) from error
+    except OSError as error:
+        raise ImproperlyConfigured(f"The database cannot be kept in {layout.directory} ({error}). {REMEDY}") from error
     return connection
 
 
@@ -131,15 +129,10 @@ def _accepts(layout: Layout) -> bool:
 
 def _prepare(layout: Layout) -> None:
     """Make the directory, and see that this account may use it and that this PostgreSQL can read what it holds."""
-    try:
-        _own(layout.directory)
-        found = (layout.cluster / "PG_VERSION").read_text().strip() if layout.cluster.exists() else str(MAJOR)
-    except StartError as error:
-        raise ImproperlyConfigured(str(error)) from error
-    except OSError as error:
-        raise ImproperlyConfigured(f"The database cannot be kept in {layout.directory} ({error}). {REMEDY}") from error
+    _own(layout.directory)
+    found = (layout.cluster / "PG_VERSION").read_text().strip() if layout.cluster.exists() else str(MAJOR)
     if found != str(MAJOR):
-        raise ImproperlyConfigured(
+        raise StartError(
             f"{layout.cluster} holds data of PostgreSQL {found}; this installation brings PostgreSQL {MAJOR}, "
             "which cannot read it. Nothing was changed. Bring it over with a SQL backup made by the installation "
             "that wrote it, or with pg_upgrade; or choose another KJXLKJ_DATA_DIR."
@@ -160,6 +153,18 @@ def _own(directory: Path) -> None:
             "by root on its behalf. Run as that account or as root, or choose another KJXLKJ_DATA_DIR."
         )
     directory.chmod(0o700)
+
+
+def _start_unless_running(layout: Layout) -> None:
+    """One process starts the server, the others wait for it."""
+    lock = open_lock(layout.start_lock)
+    try:
+        if not lock_before(lock, fcntl.LOCK_EX, time.monotonic() + PATIENCE):
+            raise OperationalError(f"Another process has been starting PostgreSQL in {layout.directory} for too long.")
+        if not _accepts(layout):
+            _start(layout)
+    finally:
+        os.close(lock)
 
 
 def _start(layout: Layout) -> None:

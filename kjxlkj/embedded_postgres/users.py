@@ -54,6 +54,8 @@ def hold(layout: Layout) -> ConnectionInfo:
         entry = _held.get(layout.directory)
         if entry and _is_open_at(entry[0], layout.users_lock):
             return entry[1]
+        if entry:
+            os.close(_held.pop(layout.directory)[0])
         lock = open_lock(layout.users_lock)
         # Not to be had while the keeper stops the server: what follows must not meet one that is going.
         if not lock_before(lock, fcntl.LOCK_SH, time.monotonic() + PATIENCE):
