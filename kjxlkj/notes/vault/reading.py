@@ -1,0 +1,163 @@
+"""From files to entries."""
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from kjxlkj.notes.front_matter.reading import MAX_BLOCK, split
+from kjxlkj.notes.vault.archive import DAMAGE, files_of_archive
+from kjxlkj.notes.vault.entries import (
+    MIB,
+    AttachmentFile,
+    Entry,
+    EntryFault,
+    Found,
+    Limits,
+    NoteFile,
+    Refused,
+    Skipped,
+    VaultError,
+    checked_path,
+    is_note,
+    shown,
+)
+from kjxlkj.notes.vault.folder import files_of_folder, open_file
+
+MANIFEST = "manifest.json"
+MAX_MANIFEST = 256 * MIB
+_MAX_BLOCK_BYTES = 4 * MAX_BLOCK + 64
+"""A block's limit is in characters; its opening and closing lines come on top."""
+
+Records = Mapping[str, Mapping[str, Any]]
+
+
+def read_vault(path: Path, limits: Limits | None = None) -> Iterator[Entry]:
+    """The notes and attachments of a folder or zip. Raises VaultError, at once, where there is neither.
+
+    Names are kept as they are, a single folder at the top too. Where our own export left a manifest, entries bear
+    the path that it says they had before the export, and the manifest is not one of them.
+    """
+    limits = limits or Limits()
+    if path.is_dir():
+        return _entries_of_folder(path, limits)
+    if not path.exists():
+        raise VaultError("VAULT_NOT_FOUND", f"There is nothing at {path}. Give the path of a folder or a zip.")
+    return _read_archive(path, limits)
+
+
+def _read_archive(path: Path, limits: Limits) -> Iterator[Entry]:
+    try:
+        archive = zipfile.ZipFile(path)
+    except PermissionError as fault:
+        raise VaultError("VAULT_UNREADABLE", f"{path} cannot be read. Mend its permissions.") from fault
+    except (*DAMAGE, NotImplementedError) as fault:
+        raise VaultError(
+            "VAULT_NOT_A_ZIP", f"{path} is neither a folder nor a whole zip ({fault}). Pack it again as a zip."
+        ) from fault
+    count = len(archive.infolist())
+    if count > limits.entries:
+        archive.close()
+        raise VaultError("VAULT_TOO_LARGE", f"{path} holds {count} entries; the limit is {limits.entries}. Split it.")
+    return _entries_of_archive(archive, path.stat().st_size, limits)
+
+
+def _entries_of_archive(archive: zipfile.ZipFile, packed: int, limits: Limits) -> Iterator[Entry]:
+    with archive:
+        files = list(files_of_archive(archive, packed, limits))
+        manifest = next((file for file in files if isinstance(file, Found) and file.path == MANIFEST), None)
+        yield from _entries(iter(files), _records(manifest), limits, check_attachments=True)
+
+
+def _entries_of_folder(path: Path, limits: Limits) -> Iterator[Entry]:
+    manifest = path / MANIFEST
+    is_there = manifest.is_file() and not manifest.is_symlink()
+    found = Found(MANIFEST, manifest.stat().st_size, partial(open_file, str(manifest))) if is_there else None
+    yield from _entries(files_of_folder(path, limits), _records(found), limits)
+
+
+def _entries(
+    files: Iterator[Found | Refused | Skipped],
+    records: Records | None,
+    limits: Limits,
+    *,
+    check_attachments: bool = False,
+) -> Iterator[Entry]:
+    """`records` is None where there is no manifest of ours."""
+    given: set[str] = set()
+    for file in files:
+        if not isinstance(file, Found):
+            yield file
+        elif records is None or file.path != MANIFEST:
+            entry = _taken(file, (records or {}).get(file.path, {}), limits, check_attachments)
+            if not isinstance(entry, Refused) and entry.path in given:
+                entry = Refused(shown(file.path), "DUPLICATE_NAME", f"The manifest gives {entry.path} to two files.")
+            given.add(entry.path)
+            yield entry
+
+
+def _taken(file: Found, record: Mapping[str, Any], limits: Limits, check: bool) -> NoteFile | AttachmentFile | Refused:
+    try:
+        original = record.get("original_path")
+        path = checked_path(original if original and isinstance(original, str) else file.path, limits)
+        if is_note(file.path):
+            return _note(path, file, record, limits)
+        return _attachment(path, file, limits, check)
+    except EntryFault as fault:
+        return Refused(shown(file.path), fault.code, fault.reason)
+
+
+def _note(path: str, file: Found, record: Mapping[str, Any], limits: Limits) -> NoteFile:
+    with file.open() as stream:
+        data = stream.read(limits.note_bytes + _MAX_BLOCK_BYTES + 1)
+    if len(data) > limits.note_bytes + _MAX_BLOCK_BYTES:
+        raise _too_large("note", limits.note_bytes)
+    text = _decoded(data)
+    if len(data) > limits.note_bytes and len(split(text)[1].encode()) > limits.note_bytes:
+        raise _too_large("note", limits.note_bytes)
+    is_as_recorded = "sha256" in record and hashlib.sha256(data).hexdigest() == record["sha256"]
+    return NoteFile(path, text, record if is_as_recorded else None)
+
+
+def _attachment(path: str, file: Found, limits: Limits, check: bool) -> AttachmentFile:
+    """`check` reads it through: what an archive's header says is not known to be true before that."""
+    if file.size > limits.attachment_bytes:
+        raise _too_large("attachment", limits.attachment_bytes)
+    if check:
+        with file.open() as stream:
+            while stream.read(MIB):
+                pass
+    return AttachmentFile(path, file.size, file.open)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as fault:
+        looks = " (it looks like UTF-16)" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else ""
+        raise EntryFault("BAD_UTF8", f"It is not UTF-8 at byte {fault.start}{looks}. Save it as UTF-8.") from fault
+    if "\0" in text:
+        raise EntryFault("NUL", f"It holds a NUL character at byte {data.index(0)}. Remove it, or save it as UTF-8.")
+    return text
+
+
+def _too_large(kind: str, limit: int) -> EntryFault:
+    return EntryFault("TOO_LARGE", f"It is larger than the limit for a {kind}, {limit:,} bytes. Split it.")
+
+
+def _records(manifest: Found | None) -> Records | None:
+    """What an export of ours recorded, by path in the archive; None where the file is somebody else's."""
+    if manifest is None or manifest.size > MAX_MANIFEST:
+        return None
+    try:
+        with manifest.open() as stream:
+            data = json.load(stream)
+        if not isinstance(data, dict) or "kjxlkj" not in data:
+            return None
+        files = data.get("files")
+        return {file["path"]: file for file in files} if isinstance(files, list) else {}
+    except (EntryFault, ValueError, KeyError, TypeError, RecursionError):
+        return None
