@@ -1,0 +1,87 @@
+"""Rules: what is refused, and that all of it is told at once."""
+
+import pytest
+
+from automation.models import Rule
+from automation.services import create_rule, delete_rule, update_rule
+from automation.validation import RuleInvalid
+from kjxlkj.errors import Conflict, Forbidden, NotFound
+from kjxlkj.workspaces.models import WorkspaceEvent
+
+pytestmark = pytest.mark.django_db
+
+LIBRARIAN = {"kind": "librarian_structure"}
+
+
+def faults_of(workspace, owner, **values):
+    with pytest.raises(RuleInvalid) as raised:
+        create_rule(workspace, actor=owner, **{"name": "R", "action_json": LIBRARIAN, **values})
+    assert raised.value.code == "RULE_INVALID"
+    return {fault["path"]: fault["message"] for fault in raised.value.details["faults"]}
+
+
+def test_a_rule_is_saved_and_told_of(workspace, admin):
+    rule = create_rule(workspace, actor=admin, name=" Tidy ", action_json=LIBRARIAN, condition_json={"folder": "inbox"})
+    assert Rule.objects.get(pk=rule.pk).name == "Tidy"
+    event = WorkspaceEvent.objects.filter(workspace=workspace).latest("seq")
+    assert (event.type, event.actor, event.payload["rule_id"]) == ("rule.created", admin, str(rule.id))
+
+
+def test_every_fault_is_told_at_once_with_its_path(workspace, owner):
+    faults = faults_of(
+        workspace,
+        owner,
+        name="",
+        trigger="noon",
+        condition_json={"all": [{"tagg": "x"}, {"not": {"min_length": -1}}]},
+        action_json={"kind": "librarian_structure", "plan": {"goal": 3, "review": "auto"}, "api_key": "s"},
+        settle_seconds=-1,
+    )
+    assert set(faults) == {
+        "name",
+        "trigger",
+        "condition_json.all[0].tagg",
+        "condition_json.all[1].not.min_length",
+        "action_json.plan.goal",
+        "action_json.plan.review",
+        "action_json.api_key",
+        "settle_seconds",
+    }
+    assert "environment" in faults["action_json.api_key"]
+
+
+@pytest.mark.parametrize("action", [None, [], {}, {"kind": "rm_rf"}, {"kind": ["librarian_structure"]}])
+def test_an_unknown_action_is_refused(workspace, owner, action):
+    assert any(path.startswith("action_json") for path in faults_of(workspace, owner, action_json=action))
+
+
+def test_conditions_are_bounded(workspace, owner):
+    deep = {"folder": "a"}
+    for _ in range(8):
+        deep = {"not": deep}
+    assert "nested deeper" in str(faults_of(workspace, owner, condition_json=deep))
+    wide = {"any": [{"tag": f"t{i}"} for i in range(101)]}
+    assert "nodes" in str(faults_of(workspace, owner, condition_json=wide))
+    assert "KiB" in str(faults_of(workspace, owner, condition_json={"tag_any": ["x" * 400] * 200}))
+
+
+def test_a_name_is_used_once_in_a_workspace_until_its_rule_is_deleted(workspace, owner):
+    rule = create_rule(workspace, actor=owner, name="R", action_json=LIBRARIAN)
+    with pytest.raises(Conflict, match="another name"):
+        create_rule(workspace, actor=owner, name="R", action_json=LIBRARIAN)
+    delete_rule(rule, actor=owner)
+    assert create_rule(workspace, actor=owner, name="R", action_json=LIBRARIAN).name == "R"
+
+
+def test_a_refused_change_leaves_the_rule_as_it_was(workspace, owner):
+    rule = create_rule(workspace, actor=owner, name="R", action_json=LIBRARIAN)
+    with pytest.raises(RuleInvalid):
+        update_rule(rule, actor=owner, name="S", trigger="noon")
+    assert Rule.objects.get(pk=rule.pk).name == "R"
+
+
+def test_rules_take_an_admin(workspace, editor, outsider):
+    with pytest.raises(Forbidden):
+        create_rule(workspace, actor=editor, name="R", action_json=LIBRARIAN)
+    with pytest.raises(NotFound):
+        create_rule(workspace, actor=outsider, name="R", action_json=LIBRARIAN)

@@ -1,0 +1,75 @@
+"""The cast: a workspace, somebody for each role in it, a stranger, and a superuser."""
+
+import pytest
+from knox.models import AuthToken
+from rest_framework.test import APIClient
+
+from kjxlkj.workspaces.models import Role, User
+from kjxlkj.workspaces.services import create_workspace, set_member
+
+PASSWORD = "correct horse battery staple"
+
+
+def make_user(name, **fields):
+    # A hash takes Argon2 a tenth of a second; who needs a password sets one.
+    user = User(email=f"{name}@example.com", name=name.capitalize(), **fields)
+    user.set_unusable_password()
+    user.save()
+    return user
+
+
+@pytest.fixture
+def owner(db):
+    return make_user("owner")
+
+
+@pytest.fixture
+def workspace(owner):
+    return create_workspace(slug="team", name="Team", owner=owner)
+
+
+def _member(workspace, role):
+    user = make_user(role)
+    set_member(workspace, user, role, actor=workspace.owner)
+    return user
+
+
+@pytest.fixture
+def admin(workspace):
+    return _member(workspace, Role.ADMIN)
+
+
+@pytest.fixture
+def editor(workspace):
+    return _member(workspace, Role.EDITOR)
+
+
+@pytest.fixture
+def viewer(workspace):
+    return _member(workspace, Role.VIEWER)
+
+
+@pytest.fixture
+def outsider(db):
+    """Owner of a workspace of their own, and stranger to `workspace`."""
+    user = make_user("outsider")
+    create_workspace(slug="elsewhere", name="Elsewhere", owner=user)
+    return user
+
+
+@pytest.fixture
+def superuser(db):
+    return make_user("root", is_superuser=True)
+
+
+@pytest.fixture
+def client_for(db):
+    """API clients with a real token."""
+
+    def client(user):
+        api = APIClient()
+        _, token = AuthToken.objects.create(user)
+        api.credentials(HTTP_AUTHORIZATION=f"Token {token}")
+        return api
+
+    return client
