@@ -7,11 +7,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import Resolver404, resolve
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import routers, serializers
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 
 from kjxlkj.envelope import error_json
@@ -75,9 +77,12 @@ def acting_user(request: Request) -> User:
     return user
 
 
-def workspace_for(user: User, workspace_id: UUID, right: Right) -> Workspace:
+def workspace_for(user: User, workspace_id: UUID | str, right: Right) -> Workspace:
     """Raises `NotFound` WORKSPACE_NOT_FOUND to outsiders, `Forbidden` to members without `right`."""
-    workspace = Workspace.objects.filter(pk=workspace_id).first()
+    try:
+        workspace = Workspace.objects.filter(pk=workspace_id).first()
+    except ValidationError:  # malformed, and so of no workspace
+        workspace = None
     if workspace is None:
         raise NotFound("WORKSPACE_NOT_FOUND", "There is no such workspace, or you are not a member of it.")
     require(user, workspace, right)
@@ -122,6 +127,13 @@ class WorkspaceScoped(_View):  # type: ignore[type-arg]  # a mixin for viewsets 
             return rows
         workspace = workspace_for(acting_user(self.request), workspace_id, Right.READ)
         return rows.filter(**{self.workspace_path: workspace.pk})
+
+
+class AnyAccept(DefaultContentNegotiation):
+    """For downloads: whatever type of file is asked for, errors are JSON."""
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
 
 
 class Router(routers.SimpleRouter):

@@ -1,6 +1,20 @@
-"""What drf-spectacular cannot see by itself."""
+"""The OpenAPI document: what drf-spectacular cannot see by itself, and the page that shows it."""
 
 from typing import Any
+
+from drf_spectacular.authentication import SessionScheme
+from drf_spectacular.views import SpectacularSwaggerSplitView
+
+
+class OurSessionScheme(SessionScheme):  # registers itself by being defined
+    target_class = "kjxlkj.authentication.SessionAuthentication"
+
+
+class DocsView(SpectacularSwaggerSplitView):  # type: ignore[misc]  # shipped without types
+    """Swagger UI without the inline style of its stock page, which our Content-Security-Policy forbids."""
+
+    template_name = "api_docs.html"
+
 
 _ENVELOPE = {
     "type": "object",

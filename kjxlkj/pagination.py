@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.db.models import Field, Model, Q, QuerySet
+from drf_spectacular.utils import OpenApiParameter
 from rest_framework.pagination import BasePagination
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -20,6 +21,11 @@ from kjxlkj.errors import BadRequest
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
 PARAMETERS = frozenset({"limit", "cursor"})
+LIMIT = OpenApiParameter(
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+    description="Rows in a page.",
+)
 
 
 def bad_parameter(name: str, message: str) -> BadRequest:
@@ -125,10 +131,10 @@ def page_schema(results: dict[str, Any]) -> dict[str, Any]:
 
 
 def page_parameters() -> list[dict[str, Any]]:
-    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+    cursor = {"type": "string"}
     return [
-        {"name": "limit", "in": "query", "schema": limit, "description": "Rows in a page."},
-        {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "From “next” or “previous”."},
+        {"name": LIMIT.name, "in": LIMIT.location, "schema": LIMIT.type, "description": LIMIT.description},
+        {"name": "cursor", "in": "query", "schema": cursor, "description": "From “next” or “previous”."},
     ]
 
 

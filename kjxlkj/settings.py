@@ -212,6 +212,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "NoteKind": "kjxlkj.notes.models.NoteKind",
+        "OperationKind": "librarian.models.OperationKind",
+        "OperationStatus": "librarian.models.OperationStatus",
+        "ExportKind": "exports.models.ExportKind",
+        "JobStatus": "kjxlkj.jobs.models.JobStatus",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "kjxlkj.openapi.describe_errors",
