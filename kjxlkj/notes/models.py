@@ -34,13 +34,17 @@ class NoteKind(models.TextChoices):
     MEDIA_VIDEO = "media_video"
 
 
+# What lists leave in the database.
+TEXT_FIELDS = ("search_vector", "body", "front_matter", "metadata")
+
+
 class NoteQuerySet(models.QuerySet["Note"]):
     def live(self) -> "NoteQuerySet":
         return self.filter(deleted_at__isnull=True)
 
     def without_text(self) -> "NoteQuerySet":
         """For lists: neither bodies nor vectors leave the database."""
-        return self.defer("search_vector", "body", "front_matter", "metadata")
+        return self.defer(*TEXT_FIELDS)
 
 
 class NoteManager(models.Manager["Note"]):
@@ -70,9 +74,7 @@ class Note(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
-    search_vector = models.GeneratedField(
-        expression=_SEARCH_VECTOR, output_field=SearchVectorField(), db_persist=True
-    )
+    search_vector = models.GeneratedField(expression=_SEARCH_VECTOR, output_field=SearchVectorField(), db_persist=True)
 
     objects: ClassVar[NoteManager] = NoteManager()
 
@@ -163,9 +165,7 @@ class NoteEvent(models.Model):
             models.UniqueConstraint(fields=["note", "seq"], name="note_event_once"),
             models.CheckConstraint(condition=Q(cause__in=CauseKind.values), name="note_event_cause_known"),
         ]
-        triggers = [
-            pgtrigger.Protect(name="note_event_append_only", operation=pgtrigger.Update | pgtrigger.Delete)
-        ]
+        triggers = [pgtrigger.Protect(name="note_event_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
     def __str__(self) -> str:
         return f"version {self.seq}"
@@ -208,6 +208,11 @@ class NoteLink(models.Model):
         return self.raw
 
 
+class AttachmentQuerySet(models.QuerySet["Attachment"]):
+    def live(self) -> "AttachmentQuerySet":
+        return self.filter(deleted_at__isnull=True)
+
+
 class Attachment(models.Model):
     """A file beside the notes, kept as it came. Its content lies once per sha256 in Django's storage."""
 
@@ -219,6 +224,9 @@ class Attachment(models.Model):
     file = models.FileField(max_length=200)
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects = AttachmentQuerySet.as_manager()
 
     class Meta:
         ordering = ["workspace", "path"]

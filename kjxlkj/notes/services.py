@@ -40,6 +40,8 @@ class NewNote:
     aliases: Sequence[str] = ()
     front_matter: str = ""
     kind: str = "markdown"
+    metadata: Mapping[str, Any] | None = None
+    """`front_matter` parsed, where that has been done already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +136,12 @@ _NOTE_COLUMNS = (
 
 def _built(workspace: Workspace, new: NewNote, now: Any) -> Note:
     values = {name: check(getattr(new, name)) for name, check in CHECKS.items()}
-    metadata = yaml_block.parse(values["front_matter"]).metadata
+    metadata = yaml_block.parse(values["front_matter"]).metadata if new.metadata is None else new.metadata
     return Note(
         id=new_id(),
         workspace=workspace,
         version=1,
-        metadata=metadata,
+        metadata=dict(metadata),
         created_at=now,
         updated_at=now,
         **values,
@@ -164,7 +166,7 @@ def _applied(note: Note, change: NoteChange) -> dict[str, Any]:
             f"The note is at version {note.version}, not {change.base_version}. Read it again and redo the change.",
             {"note_id": str(note.id), "current_version": note.version, "base_version": change.base_version},
         )
-    if note.deleted_at is not None and "deleted_at" not in change.values:
+    if note.deleted_at is not None and change.values.get("deleted_at", note.deleted_at) is not None:
         raise NotFound("NOTE_NOT_FOUND", "The note is deleted. Restore it first.", {"note_ids": [str(note.id)]})
     before = {}
     for name, value in change.values.items():

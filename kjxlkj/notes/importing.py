@@ -1,0 +1,248 @@
+"""A vault comes in: what its files say becomes what the notes say, and nothing is written that is so already.
+
+A file is about the live note that has its path. Only where there is none, and the file comes from our own export,
+does the id in the manifest tell (a note without a path was given one for the archive).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+from django.conf import settings
+from django.utils import timezone
+
+from kjxlkj.errors import DomainError, Invalid
+from kjxlkj.notes.attachments import Content, content_of, delete_attachments, save_attachments, store
+from kjxlkj.notes.cause import Cause
+from kjxlkj.notes.checks import CHECKS, check_path
+from kjxlkj.notes.files import ReadFile, file_text, read_file
+from kjxlkj.notes.models import Attachment, CauseKind, Note
+from kjxlkj.notes.services import NewNote, NoteChange, change_notes, create_notes
+from kjxlkj.notes.vault import AttachmentFile, Entry, Limits, NoteFile, Refused, Skipped, read_vault
+from kjxlkj.workspaces.models import User, Workspace
+from kjxlkj.workspaces.roles import Right, require
+
+# Large enough that a transaction's own cost is not seen, small enough that its texts are not seen in the memory.
+CHUNK = 500
+# What the manifest of an export tells where the front matter could not.
+_RECORDED_FIELDS = ("title", "tags", "aliases")
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class ImportReport:
+    created: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    attachments_stored: int = 0
+    attachments_unchanged: int = 0
+    attachments_deleted: int = 0
+    skipped: int = 0
+    refused: list[Refused] = field(default_factory=list)
+    warnings: list[tuple[str, str]] = field(default_factory=list)
+    """(path, what was not taken as it stands)"""
+
+    @property
+    def changes_nothing(self) -> bool:
+        return not (self.created + self.changed + self.deleted + self.attachments_stored + self.attachments_deleted)
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadNote:
+    path: str
+    text: str
+    said: ReadFile
+    recorded: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadAttachment:
+    path: str
+    content: Content
+
+
+_Read = _ReadNote | _ReadAttachment | Refused | Skipped
+
+
+def import_vault(
+    workspace: Workspace,
+    path: Path,
+    *,
+    actor: User,
+    delete_missing: bool = False,
+    dry_run: bool = False,
+    on_progress: Callable[[int], object] = lambda count: None,
+) -> ImportReport:
+    """Bring the folder or zip at `path` into the workspace. Whole chunks of files commit one after another.
+
+    `on_progress` is told how many more files are done. Raises `VaultError` before anything is written, and
+    errors of `roles.require`. What cannot be taken is in the report, and stops nothing else.
+    """
+    require(actor, workspace, Right.MANAGE)
+    limits = Limits(note_bytes=settings.NOTE_BODY_MAX_BYTES, attachment_bytes=settings.ATTACHMENT_MAX_BYTES)
+    work = _Import(workspace, Cause(CauseKind.IMPORT, actor, reason=f"import of {path.name}"), dry_run)
+    read = (work.read(entry) for entry in read_vault(path, limits))
+    for chunk in _chunks(read):
+        work.take(chunk)
+        on_progress(len(chunk))
+    if delete_missing:
+        work.delete_missing()
+    return work.report
+
+
+class _Import:
+    def __init__(self, workspace: Workspace, cause: Cause, dry_run: bool) -> None:
+        self.report = ImportReport()
+        self._workspace = workspace
+        self._cause = cause
+        self._dry_run = dry_run
+        self._paths: set[str] = set()
+        self._ids: set[UUID] = set()
+
+    def read(self, entry: Entry) -> _Read:
+        """All that needs the file: an attachment's is open until the next one only."""
+        if isinstance(entry, Skipped):
+            return entry
+        # A file that cannot be taken is there nevertheless: its note is not one without a file.
+        self._paths.add(entry.path)
+        if isinstance(entry, Refused):
+            return entry
+        try:
+            check_path(entry.path)
+            if isinstance(entry, NoteFile):
+                return _ReadNote(entry.path, entry.text, read_file(entry.path, entry.text), entry.recorded or {})
+            return self._read_attachment(entry)
+        except DomainError as error:
+            return Refused(entry.path, error.code, error.message)
+        except OSError as error:
+            return Refused(entry.path, "UNREADABLE", f"It cannot be read or stored: {error.strerror}.")
+
+    def _read_attachment(self, entry: AttachmentFile) -> _ReadAttachment:
+        content = content_of(entry.open)
+        return _ReadAttachment(entry.path, content if self._dry_run else store(content, entry.open))
+
+    def take(self, chunk: Sequence[_Read]) -> None:
+        """Write what differs of one chunk of files."""
+        self.report.skipped += sum(isinstance(read, Skipped) for read in chunk)
+        self.report.refused += (read for read in chunk if isinstance(read, Refused))
+        self._take_notes([read for read in chunk if isinstance(read, _ReadNote)])
+        self._take_attachments([read for read in chunk if isinstance(read, _ReadAttachment)])
+
+    def _take_notes(self, reads: Sequence[_ReadNote]) -> None:
+        present = self._present(reads)
+        created: list[tuple[str, NewNote]] = []
+        changed: list[tuple[str, NoteChange]] = []
+        for read in reads:
+            self.report.warnings += ((read.path, warning) for warning in read.said.warnings)
+            note = present.get(read.path)
+            try:
+                if note is None:
+                    created.append((read.path, _new_note(read)))
+                elif values := _differing(note, read):
+                    changed.append((read.path, NoteChange(note.id, note.version, values)))
+                else:
+                    self.report.unchanged += 1
+            except DomainError as error:
+                self.report.refused.append(Refused(read.path, error.code, error.message))
+        self.report.changed += self._write(changed, self._change)
+        self.report.created += self._write(created, self._create)
+
+    def _present(self, reads: Sequence[_ReadNote]) -> dict[str, Note]:
+        """The live notes that the files are about, by the files' paths."""
+        live = Note.objects.live().filter(workspace=self._workspace)
+        present = {note.path: note for note in live.filter(path__in=[read.path for read in reads])}
+        ids = {_recorded_id(read): read.path for read in reads if read.recorded and read.path not in present}
+        if ids:
+            present.update((ids[note.id], note) for note in live.filter(id__in=ids.keys() - {None}))
+        self._ids.update(note.id for note in present.values())
+        return present
+
+    def _create(self, news: Sequence[NewNote]) -> object:
+        return create_notes(self._workspace, news, cause=self._cause)
+
+    def _change(self, changes: Sequence[NoteChange]) -> object:
+        return change_notes(self._workspace.id, changes, cause=self._cause)
+
+    def _write(self, items: Sequence[tuple[str, T]], write: Callable[[Sequence[T]], object]) -> int:
+        """Write them all; where one is refused (somebody was quicker), halve until it stands alone and is told of."""
+        if self._dry_run or not items:
+            return len(items)
+        try:
+            write([item for _, item in items])
+        except DomainError as error:
+            if len(items) > 1:
+                middle = len(items) // 2
+                return self._write(items[:middle], write) + self._write(items[middle:], write)
+            self.report.refused.append(Refused(items[0][0], error.code, error.message))
+            return 0
+        return len(items)
+
+    def _take_attachments(self, reads: Sequence[_ReadAttachment]) -> None:
+        live = Attachment.objects.live().filter(workspace=self._workspace, path__in=[read.path for read in reads])
+        present = dict(live.values_list("path", "sha256"))
+        differing = [(read.path, read.content) for read in reads if present.get(read.path) != read.content.sha256]
+        if not self._dry_run:
+            save_attachments(self._workspace.id, differing)
+        self.report.attachments_stored += len(differing)
+        self.report.attachments_unchanged += len(reads) - len(differing)
+
+    def delete_missing(self) -> None:
+        """Notes that have a path which no file has any more, and attachments likewise."""
+        if not self._paths:
+            raise Invalid("VAULT_EMPTY", "There is no file at all: nothing is deleted. Check the path.")
+        notes = Note.objects.live().filter(workspace=self._workspace).exclude(path="")
+        now = timezone.now()
+        missing = [
+            (path, NoteChange(note_id, version, {"deleted_at": now}))
+            for note_id, path, version in notes.values_list("id", "path", "version")
+            if path not in self._paths and note_id not in self._ids
+        ]
+        for chunk in _chunks(missing):
+            self.report.deleted += self._write(chunk, self._change)
+        files = Attachment.objects.live().filter(workspace=self._workspace).values_list("id", "path")
+        unseen = [attachment_id for attachment_id, path in files if path not in self._paths]
+        if not self._dry_run:
+            delete_attachments(unseen)
+        self.report.attachments_deleted += len(unseen)
+
+
+def _new_note(read: _ReadNote) -> NewNote:
+    values = {"path": read.path, "body": read.said.body, "front_matter": read.said.front_matter}
+    return NewNote(**_checked({**values, **_names(read)}), metadata=read.said.metadata)
+
+
+def _differing(note: Note, read: _ReadNote) -> dict[str, Any]:
+    """The fields of the note that the file says differently."""
+    if read.text == file_text(note):
+        said = {name: value for name, value in read.recorded.items() if name in _RECORDED_FIELDS}
+    else:
+        said = {"body": read.said.body, "front_matter": read.said.front_matter, **_names(read)}
+    return {name: value for name, value in _checked(said).items() if value != getattr(note, name)}
+
+
+def _names(read: _ReadNote) -> dict[str, Any]:
+    said = {"title": read.said.title, "tags": read.said.tags, "aliases": read.said.aliases}
+    return {name: read.recorded.get(name, value) for name, value in said.items()}
+
+
+def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
+    """In the form in which notes have them. Raises errors of `notes.checks`."""
+    return {name: CHECKS[name](value) for name, value in values.items()}
+
+
+def _recorded_id(read: _ReadNote) -> UUID | None:
+    try:
+        return UUID(str(read.recorded.get("id")))
+    except ValueError:
+        return None
+
+
+def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
+    items = iter(items)
+    while chunk := list(islice(items, CHUNK)):
+        yield chunk
