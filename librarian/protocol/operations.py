@@ -2,7 +2,7 @@
 
 from librarian.protocol.findings import PARSE_FAILED, Findings, quote
 from librarian.protocol.messages import KINDS, Link, ProposedOperation
-from librarian.protocol.reader import Node
+from librarian.protocol.reader import TEXT, Node
 from librarian.protocol.values import optional_text, parse_confidence, parse_label_list, required_text
 
 _TARGET = ("target_note_id", "target_path")
@@ -69,13 +69,14 @@ def _tags(node: Node, findings: Findings) -> tuple[str, ...] | None:
             return None
         findings.notice("tags_in_body", body.place, "The tags were read from <body_markdown>: <tags> is missing.")
         return parse_label_list(body.text) or None
+    texts = tags.all(TEXT)
     if tags.all("tag"):
-        if tags.text.strip():
+        if texts:
             findings.notice("stray_text", tags.place, "Text between the <tag>s of <tags> was ignored.")
         return tuple(required_text(tags, "tag", findings, each) for each in tags.all("tag"))
-    if tags.text.strip():
+    if texts:
         findings.notice("tags_as_text", tags.place, "The text in <tags> was read as a list of tags.")
-    return parse_label_list(tags.text)
+    return parse_label_list("\n".join(text.text for text in texts))
 
 
 def _links(node: Node, findings: Findings) -> tuple[Link, ...] | None:

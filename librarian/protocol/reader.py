@@ -26,17 +26,19 @@ _BODY_END = re.compile(
 )
 
 
+TEXT = "#text"
+"""Name of the children that hold the text between the tags, where text may stand."""
+
+_NO_CHILDREN: dict[str, "list[Node]"] = {}  # of all plain leaves, of which there are many: never written
+
+
 @dataclass(slots=True)
 class Node:
     name: str
     place: int
-    texts: list[str] = field(default_factory=list)
-    """Of a leaf, or of a container in which text may stand; restored, its white space kept."""
+    text: str = ""
+    """Of a leaf: restored, its white space kept."""
     children: dict[str, "list[Node]"] = field(default_factory=dict)
-
-    @property
-    def text(self) -> str:
-        return "".join(self.texts)
 
     def first(self, name: str) -> "Node | None":
         nodes = self.children.get(name)
@@ -125,7 +127,7 @@ class _Reader:
         while open_nodes:
             parent = open_nodes[-1]
             if plain := self.plain_leaf.match(self.text, place):
-                self._child(parent, plain[1], plain.start(1)).texts.append(restore(plain[2]))
+                self._add(parent, Node(plain[1], plain.start(1), restore(plain[2]), _NO_CHILDREN))
                 place = plain.end()
                 continue
             tag = self.tag.search(self.text, place) or self._unclosed(parent)
@@ -136,7 +138,8 @@ class _Reader:
                 self._expect_closer_of(parent, tag)
                 open_nodes.pop()
                 continue
-            child = self._child(parent, tag[2].lower(), tag.start())
+            child = Node(tag[2].lower(), tag.start())
+            self._add(parent, child)
             self._bear_form(tag, child.name)
             if tag[3]:
                 continue
@@ -146,16 +149,15 @@ class _Reader:
                 place = self._leaf(child, place)
         return root, place
 
-    def _child(self, parent: Node, name: str, place: int) -> Node:
+    def _add(self, parent: Node, child: Node) -> None:
+        name = child.name
         if name not in self.grammar.containers[parent.name]:
             message = f"<{name}> may not stand in <{parent.name}>. Move it, or write the closer missing before it."
-            self.findings.fatal(PROTOCOL_INVALID, name, place, message)
+            self.findings.fatal(PROTOCOL_INVALID, name, child.place, message)
         if name in parent.children and name not in self.grammar.repeated:
             message = f"<{name}> stands more than once in its <{parent.name}>. Write it once."
-            self.findings.fault(PROTOCOL_INVALID, name, place, message)
-        child = Node(name, place)
+            self.findings.fault(PROTOCOL_INVALID, name, child.place, message)
         parent.children.setdefault(name, []).append(child)
-        return child
 
     def _leaf(self, leaf: Node, start: int) -> int:
         """Read raw text up to the leaf's closer; returns the offset behind it."""
@@ -167,7 +169,7 @@ class _Reader:
             message = f"{inside} in <{leaf.name}>. Close it first with </{leaf.name}>. {_HOW_TO_QUOTE}"
             self.findings.fatal(PROTOCOL_INVALID, leaf.name, closer.start(), message)
         self._bear_form(closer, leaf.name)
-        leaf.texts.append(restore(self.text[start : closer.start()]))
+        leaf.text = restore(self.text[start : closer.start()])
         return closer.end()
 
     def _body(self, body: Node, start: int) -> int:
@@ -186,7 +188,7 @@ class _Reader:
             message = f"<{following[1]}{name}> behind </body_markdown>: close <operation> first. {_HOW_TO_QUOTE}"
             self.findings.fatal(PROTOCOL_INVALID, body.name, end.start(), message)
         closed = self.text.index(">", end.start()) + 1
-        body.texts.append(restore(self.text[start : end.start()]))
+        body.text = restore(self.text[start : end.start()])
         return closed
 
     def _between(self, parent: Node, start: int, end: int) -> None:
@@ -194,7 +196,7 @@ class _Reader:
         if between.isspace():
             return
         if parent.name in self.grammar.texts:
-            parent.texts.append(restore(between))
+            parent.children.setdefault(TEXT, []).append(Node(TEXT, start, restore(between)))
         elif unknown := _UNKNOWN_TAG.search(between):
             message = f"<{unknown[1][:40]}> is not a tag of the protocol. Leave it out."
             if self.strict:

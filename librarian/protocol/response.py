@@ -6,7 +6,7 @@ from librarian.protocol.findings import PARSE_FAILED, PROTOCOL_INVALID, Findings
 from librarian.protocol.grammar import RESPONSE
 from librarian.protocol.messages import STATUSES, Link, ProposedOperation, Response
 from librarian.protocol.operations import read_operation
-from librarian.protocol.reader import Node, normalise, read_document
+from librarian.protocol.reader import TEXT, Node, normalise, read_document
 from librarian.protocol.reasoning import end_of_reasoning
 from librarian.protocol.values import required_text
 from librarian.protocol.writer import container, leaf
@@ -134,5 +134,5 @@ def _warnings(root: Node) -> tuple[str, ...]:
     node = root.first("warnings")
     if node is None:
         return ()
-    texts = [warning.text for warning in node.all("warning")] + [node.text]
-    return tuple(text for text in map(str.strip, texts) if text)
+    texts = (child.text.strip() for child in node.all("warning") + node.all(TEXT))
+    return tuple(text for text in texts if text)
