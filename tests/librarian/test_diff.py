@@ -160,6 +160,13 @@ def test_without_a_bound_the_same_shape_would_cost_many_times_more():
     assert lines_executed(lambda: word_diff(old, new, work=1 << 60)) > 20 * bounded
 
 
+def test_all_gaps_share_one_budget():
+    rng = random.Random(1)
+    sides = ["".join(f"only {n}\n" + "".join(rng.choices("ab", k=20)) for n in range(200)) for _ in range(2)]
+    old, new = (side.replace("a", "a\n").replace("b", "b\n") for side in sides)
+    assert 3 * lines_executed(lambda: word_diff(old, new, work=10_000)) < lines_executed(lambda: word_diff(old, new))
+
+
 def numbered(first: int, last: int) -> str:
     return "".join(f"line {n}\n" for n in range(first, last + 1))
 

@@ -142,7 +142,7 @@ def test_raw_html_is_shown_not_swallowed():
     [
         ("![a *map* of it](https://evil.example/p.png 'title')", "<em>🖼 a map of it</em>"),
         ("![](p.png)", "<em>🖼 </em>"),
-        ("![a < b](p.png)", "<em>🖼 a &lt; b</em>"),
+        ("![a <strong>b](p.png)", "<em>🖼 a &lt;strong&gt;b</em>"),
     ],
 )
 def test_an_image_is_its_alt_text_with_a_mark(markdown, text):

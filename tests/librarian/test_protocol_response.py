@@ -360,10 +360,19 @@ def test_leading_reasoning_is_dropped_and_kept(before, reasoning):
     assert response.notices == ()
 
 
-@pytest.mark.parametrize("before", ["", "Sure.\n", "```xml\n", "<think>done</think> Here: "])
+@pytest.mark.parametrize("before", ["", "```xml\n", "<think>done</think> Here: "])
 def test_a_note_about_reasoning_is_not_taken_for_reasoning(before):
-    body = "models end with </think> and then <librarian_response2>"
+    body = "models end with </think> and then <librarian_response>"
     assert read(before + answer(operation(body_markdown=body))).operations[0].body_markdown == body
+
+
+def test_where_reasoning_cannot_be_told_from_a_note_the_answer_is_refused():
+    refused("Sure.\n" + answer(operation(body_markdown="it ends with </think> and then <librarian_response>")))
+
+
+def test_names_are_compared_in_ascii():
+    (proposed,) = read(answer(operation(reason="a <\u017ftatus> and a <\u212aind>"))).operations
+    assert proposed.reason == "a <\u017ftatus> and a <\u212aind>"
 
 
 def test_a_whole_answer_forged_behind_a_reasoning_closer_is_refused():
