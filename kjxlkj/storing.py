@@ -56,7 +56,7 @@ def _local_path(name: str) -> Path | None:
 
 
 def _make_folder(folder: Path) -> None:
-    mode: int = settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS
+    mode = settings.FILE_UPLOAD_DIRECTORY_PERMISSIONS or 0o777
     for missing in [path for path in (folder, *folder.parents) if not path.exists()][::-1]:
         missing.mkdir(mode=mode, exist_ok=True)
         _sync(missing.parent)

@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from kjxlkj.ids import new_id
 
+SYSTEM_EMAIL = "system@kjxlkj.invalid"
+
 
 class UserManager(BaseUserManager["User"]):
     def create_user(self, email: str, password: str | None = None, **fields: object) -> "User":
@@ -54,6 +56,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def get_short_name(self) -> str:
         return str(self)
+
+    @property
+    def is_system(self) -> bool:
+        """Whether this is the account that acts where no person does, and that nobody can log in to."""
+        return self.email == SYSTEM_EMAIL and not self.is_active
 
 
 class WorkspaceState(models.TextChoices):
@@ -136,9 +143,7 @@ class Membership(models.Model):
         ordering = ["workspace", "user"]
         constraints = [
             models.UniqueConstraint(fields=["workspace", "user"], name="membership_once"),
-            models.UniqueConstraint(
-                fields=["workspace"], condition=Q(role=Role.OWNER), name="membership_one_owner"
-            ),
+            models.UniqueConstraint(fields=["workspace"], condition=Q(role=Role.OWNER), name="membership_one_owner"),
             models.CheckConstraint(condition=Q(role__in=Role.values), name="membership_role_known"),
         ]
         triggers = [

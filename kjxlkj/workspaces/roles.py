@@ -32,7 +32,12 @@ def roles_with(right: Right) -> list[str]:
 
 
 def role_of(user: User, workspace: Workspace) -> str | None:
-    """The person's role; superusers hold every workspace, as they could restore any of them anyway."""
+    """The person's role; superusers hold every workspace, as they could restore any of them anyway.
+
+    The system user acts for whoever has a shell on this machine, and with it the whole database.
+    """
+    if user.is_system:
+        return Role.OWNER
     if not user.is_active:
         return None
     if user.is_superuser:

@@ -13,9 +13,8 @@ from django.utils import timezone
 
 from kjxlkj.errors import Conflict, Forbidden, NotFound, field_error
 from kjxlkj.workspaces.events import NewEvent, record
+from kjxlkj.workspaces.models import SYSTEM_EMAIL as SYSTEM_EMAIL  # also known from here
 from kjxlkj.workspaces.models import Membership, Role, SetupLink, User, Workspace, WorkspaceState
-
-SYSTEM_EMAIL = "system@kjxlkj.invalid"
 
 
 def system_user() -> User:
