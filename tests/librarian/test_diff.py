@@ -162,9 +162,12 @@ def test_without_a_bound_the_same_shape_would_cost_many_times_more():
 
 def test_all_gaps_share_one_budget():
     rng = random.Random(1)
-    sides = ["".join(f"only {n}\n" + "".join(rng.choices("ab", k=20)) for n in range(200)) for _ in range(2)]
-    old, new = (side.replace("a", "a\n").replace("b", "b\n") for side in sides)
-    assert 3 * lines_executed(lambda: word_diff(old, new, work=10_000)) < lines_executed(lambda: word_diff(old, new))
+    old, new = (
+        "".join(f"only {n}\n" + "\n".join(rng.choices("ab", k=100)) + "\n" for n in range(20)) for _ in range(2)
+    )
+    enough_for_one = 1_200_000
+    one = lines_executed(lambda: word_diff(old, new, work=enough_for_one))
+    assert 3 * one < lines_executed(lambda: word_diff(old, new, work=20 * enough_for_one))
 
 
 def numbered(first: int, last: int) -> str:
