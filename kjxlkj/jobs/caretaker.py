@@ -13,9 +13,6 @@ from kjxlkj.jobs.child import Child
 
 logger = logging.getLogger(__name__)
 
-# Time for a cluster to come up before its silence means anything.
-_STARTING_SECONDS = 20.0
-
 
 class Caretaker:
     """Sweeps, releases what dead workers held, and judges by their canaries which clusters have stalled."""
@@ -24,26 +21,32 @@ class Caretaker:
         self._clusters = clusters
         # When each cluster was last known to be well, or not to be judged: a `monotonic()`.
         self._well_at = {cluster.name: 0.0 for cluster in clusters}
+        self._due: dict[Callable[[], None], float] = {self._look: 0.0, self._sweep: 0.0}
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="caretaker", daemon=True)
+        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        self._thread.start()
+    def tend(self) -> None:
+        """Be at work: at first, and again after an error that nobody foresaw (the thread has told of it)."""
+        if self._thread is None or not self._thread.is_alive():
+            self._thread = threading.Thread(target=self._run, name="caretaker", daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
-        # Not for ever: the database may not answer, and the thread dies with the process.
-        self._thread.join(timeout=2)
+        if self._thread is not None:
+            # Not for ever: the database may not answer, and the thread dies with the process.
+            self._thread.join(timeout=2)
 
     def _run(self) -> None:
-        due: dict[Callable[[], None], float] = {self._look: 0.0, self._sweep: 0.0}
         periods = {self._look: settings.JOB_CANARY_SECONDS, self._sweep: settings.JOB_SWEEP_SECONDS}
-        while not self._stopping.wait(0.2):
-            for task, at in due.items():
-                if time.monotonic() >= at:
-                    self._attempt(task)
-                    due[task] = time.monotonic() + periods[task]
-        connection.close()
+        try:
+            while not self._stopping.wait(0.2):
+                for task, period in periods.items():
+                    if time.monotonic() >= self._due[task]:
+                        self._due[task] = time.monotonic() + period
+                        self._attempt(task)
+        finally:
+            connection.close()
 
     def _attempt(self, task: Callable[[], None]) -> None:
         try:
@@ -65,7 +68,8 @@ class Caretaker:
             self._release_from_the_dead(cluster)
             pulse = recovery.ask_canary(cluster.name, cluster.queue, cluster.workers)
             now = time.monotonic()
-            if pulse.answered or pulse.busy or now < cluster.started_at + _STARTING_SECONDS:
+            # One that has just been started is given as long again to come up.
+            if pulse.answered or pulse.busy or now < cluster.started_at + settings.JOB_STALL_SECONDS:
                 self._well_at[cluster.name] = now
             elif now - self._well_at[cluster.name] > settings.JOB_STALL_SECONDS:
                 cluster.has_stalled = True

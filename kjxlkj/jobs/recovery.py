@@ -16,8 +16,6 @@ from kjxlkj.jobs.models import Canary, Job, JobQuerySet, JobStatus
 from kjxlkj.jobs.registry import JobKind, kinds
 from kjxlkj.jobs.services import after_give_back
 
-# A message taken this long ago whose job still waits was taken by a cluster that died or is swamped.
-_TAKEN_TOO_LONG = timedelta(seconds=30)
 # At most so many rows in one transaction; the next sweep takes the next.
 _BATCH = 1000
 _SWEEP_LOCK = 0x6B6A786C  # any number that nobody else uses for an advisory lock
@@ -58,8 +56,11 @@ def _only_sweeper() -> bool:
 
 
 def _forgotten(kind: JobKind[Any]) -> JobQuerySet[Any]:
-    """Due jobs whose message is gone, or was taken long ago by somebody who has not begun."""
-    taken_until = timedelta(seconds=settings.JOB_REDELIVERY_SECONDS) - _TAKEN_TOO_LONG
+    """Due jobs whose message is gone, or was taken a sweep ago by a cluster that died, or has no worker free.
+
+    Another message does no harm: it waits in the queue for whoever is free first, and while it waits there is no third.
+    """
+    taken_until = timedelta(seconds=settings.JOB_REDELIVERY_SECONDS - settings.JOB_SWEEP_SECONDS)
     message = OrmQ.objects.filter(Q(lock__lte=Now()) | Q(lock__gt=Now() + taken_until), pk=OuterRef("message_id"))
     jobs: JobQuerySet[Any] = JobQuerySet(kind.model)
     return jobs.due().filter(~Exists(message)).order_by("created_at")

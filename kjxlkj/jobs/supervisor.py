@@ -17,6 +17,7 @@ from types import FrameType
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
+from kjxlkj.errors import Conflict
 from kjxlkj.jobs import recovery
 from kjxlkj.jobs.caretaker import Caretaker
 from kjxlkj.jobs.child import Child
@@ -24,6 +25,8 @@ from kjxlkj.jobs.child import Child
 logger = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.1
+# The last is of a terminal that was closed.
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # The embedded server writes everything to disk before it ends.
 _DATABASE_STOP_SECONDS = 30.0
 
@@ -46,13 +49,16 @@ class Supervisor:
         return [*([self._web] if self._web else []), *self._clusters]
 
     def run(self) -> None:
-        before = {number: signal.signal(number, self._heed) for number in (signal.SIGTERM, signal.SIGINT)}
+        """Raises Conflict if somebody else listens at `bind`."""
+        if self._bind:
+            _refuse_if_taken(self._bind)
+        before = {number: signal.signal(number, self._heed) for number in _STOP_SIGNALS}
         caretaker = Caretaker(self._clusters)
         try:
             for child in self._children:
                 child.start()
-            caretaker.start()
             while not self._signals:
+                caretaker.tend()
                 for child in self._children:
                     child.tend()
                 self._tell_when_ready()
@@ -120,11 +126,29 @@ def _cluster(name: str, queue: str, workers: int) -> Child:
     )
 
 
-def _accepts(bind: str) -> bool:
+def _address(bind: str) -> tuple[str, int]:
     host, _, port = bind.rpartition(":")
-    host = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))  # noqa: S104 - to connect, not to bind
+    return host.strip("[]"), int(port)
+
+
+def _refuse_if_taken(bind: str) -> None:
+    """Before anything is started: gunicorn would only try again and again."""
+    host, port = _address(bind)
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise Conflict(
+                "ADDRESS_IN_USE", f"Cannot listen at {bind} ({error.strerror}): choose another port."
+            ) from error
+
+
+def _accepts(bind: str) -> bool:
+    host, port = _address(bind)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - to connect, not to bind
     try:
-        with socket.create_connection((host, int(port)), timeout=0.2):
+        with socket.create_connection((host, port), timeout=0.2):
             return True
     except OSError:
         return False

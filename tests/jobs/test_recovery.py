@@ -83,7 +83,7 @@ def test_a_message_taken_by_a_cluster_that_died_is_posted_again() -> None:
     redelivery = timedelta(seconds=settings.JOB_REDELIVERY_SECONDS)
     OrmQ.objects.update(lock=Now() + redelivery)  # taken just now
     assert recovery.sweep().woken == 0
-    OrmQ.objects.update(lock=Now() + redelivery - timedelta(seconds=40))
+    OrmQ.objects.update(lock=Now() + redelivery - timedelta(seconds=settings.JOB_SWEEP_SECONDS + 1))
     assert recovery.sweep().woken == 1
 
 

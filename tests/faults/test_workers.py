@@ -1,0 +1,163 @@
+"""Whatever is killed: jobs resume by themselves, and their effects are there once each."""
+
+import signal
+import socket
+from collections.abc import Callable
+
+import psutil
+import pytest
+from django.db import connection
+
+from kjxlkj.errors import Conflict
+from kjxlkj.jobs.supervisor import Supervisor
+from tests.faults.conftest import Running
+from tests.jobs.conftest import add_errand, history, wait_for
+from tests.jobs.testapp.models import Errand
+
+pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+
+Supervise = Callable[..., Running]
+
+
+def all_finished() -> bool:
+    return not Errand.objects.unfinished().exists()
+
+
+def assert_each_done_once(errands: list[Errand]) -> None:
+    wait_for(all_finished, 40)
+    for errand in errands:
+        errand.refresh_from_db()
+        assert (errand.status, errand.error_code, errand.effects.count()) == ("succeeded", "", 1), history(errand)
+
+
+@pytest.mark.parametrize("victim", ["main", "sentinel", "pusher", "monitor"])
+def test_a_part_of_the_cluster_is_killed(supervise: Supervise, victim: str) -> None:
+    running = supervise()
+    errands = [add_errand("last", 0.3) for _ in range(6)]
+    wait_for(lambda: Errand.objects.filter(status="running").exists())
+    running.part(victim).kill()
+    assert_each_done_once(errands)
+    # And it goes on.
+    assert_each_done_once([add_errand()])
+
+
+def test_idle_workers_are_killed(supervise: Supervise) -> None:
+    """One of them holds the lock of the queue while it waits: nothing would ever be read again."""
+    running = supervise()
+    for name in ("worker", "other worker"):
+        running.part(name).kill()
+    assert_each_done_once([add_errand() for _ in range(4)])
+
+
+def test_a_cluster_that_hangs_with_all_its_processes_alive(supervise: Supervise) -> None:
+    running = supervise()
+    hung = [running.part("main"), *running.part("main").children(recursive=True)]
+    for process in hung:
+        process.suspend()
+    assert_each_done_once([add_errand() for _ in range(3)])
+    assert not any(process.is_running() for process in hung)
+
+
+def test_a_busy_worker_is_killed(supervise: Supervise) -> None:
+    supervise()
+    errand = add_errand("last", 1)
+    others = [add_errand("last", 0.1) for _ in range(4)]
+    wait_for(lambda: Errand.objects.get(pk=errand.pk).status == "running")
+    owner = Errand.objects.get(pk=errand.pk).lease_owner
+    psutil.Process(int(owner.rpartition("/")[2])).kill()
+    assert_each_done_once([errand, *others])
+    assert errand.attempts == 2
+    assert "running>queued" in history(errand)
+
+
+def test_a_job_that_kills_its_workers_fails_and_others_go_on(supervise: Supervise) -> None:
+    supervise()
+    poison = add_errand("kill")
+    others = [add_errand("last", 0.1) for _ in range(6)]
+    wait_for(all_finished, 60)
+    poison.refresh_from_db()
+    assert (poison.status, poison.error_code, poison.attempts) == ("failed", "WORKER_LOST", 3)
+    assert_each_done_once(others)
+
+
+def test_all_connections_are_cut(supervise: Supervise) -> None:
+    supervise()
+    errands = [add_errand("last", 0.3, max_attempts=10) for _ in range(8)]
+    for _ in range(3):
+        wait_for(lambda: Errand.objects.filter(status="running").exists() or all_finished())
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+    Errand.objects.filter(not_before__isnull=False).update(not_before=None)
+    assert_each_done_once(errands)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_orderly_stop_lets_short_jobs_end_and_leaves_nothing(
+    supervise: Supervise, free_port: int, number: signal.Signals
+) -> None:
+    running = supervise(f"127.0.0.1:{free_port}")
+    errand = add_errand("last", 0.7)
+    wait_for(lambda: Errand.objects.get(pk=errand.pk).status == "running")
+    assert running.processes()
+    running.signal(number)
+    assert running.process.wait(20) == 0
+    assert running.left_behind() == []
+    assert_each_done_once([errand])
+
+
+def test_a_long_job_goes_back_to_the_queue_after_the_grace_period(supervise: Supervise) -> None:
+    running = supervise()
+    errand = add_errand("last", 600)
+    wait_for(lambda: Errand.objects.get(pk=errand.pk).status == "running")
+    running.processes()
+    running.signal(signal.SIGTERM)
+    assert running.process.wait(20) == 0
+    assert running.left_behind() == []
+    errand.refresh_from_db()
+    assert (errand.status, errand.attempts, errand.lease_owner) == ("queued", 0, "")
+
+
+def test_a_second_signal_does_not_wait_for_the_grace_period(supervise: Supervise) -> None:
+    running = supervise()
+    errand = add_errand("last", 600)
+    wait_for(lambda: Errand.objects.get(pk=errand.pk).status == "running")
+    running.processes()
+    cluster = running.part("main")
+    running.signal(signal.SIGINT)
+    wait_for(lambda: len(running.processes()) < 6 or not running.part("sentinel").children())
+    running.signal(signal.SIGINT)
+    assert running.process.wait(20) == 0
+    assert not cluster.is_running()
+    assert running.left_behind() == []
+    errand.refresh_from_db()
+    assert (errand.status, errand.attempts) == ("queued", 0)
+
+
+def test_nothing_survives_a_supervisor_that_is_killed(supervise: Supervise, free_port: int) -> None:
+    running = supervise(f"127.0.0.1:{free_port}")
+    running.processes()
+    running.signal(signal.SIGKILL)
+    wait_for(lambda: running.left_behind() == [])
+
+
+def test_the_next_supervisor_takes_up_what_a_killed_one_left(supervise: Supervise) -> None:
+    first = supervise()
+    errand = add_errand("last", 0.5)
+    wait_for(lambda: Errand.objects.get(pk=errand.pk).status == "running")
+    first.processes()
+    first.signal(signal.SIGKILL)
+    first.process.wait()
+    supervise()
+    assert_each_done_once([errand])
+
+
+def test_an_address_that_is_taken_is_refused_before_anything_starts(free_port: int) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free_port))
+        other.listen()
+        with pytest.raises(Conflict, match="choose another port"):
+            Supervisor(bind=f"127.0.0.1:{free_port}", queues={"default": 1}).run()
+    assert psutil.Process().children() == []
