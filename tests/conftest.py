@@ -1,9 +1,13 @@
 """The cast: a workspace, somebody for each role in it, a stranger, and a superuser."""
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from knox.models import AuthToken
 from rest_framework.test import APIClient
 
+from kjxlkj.notes.cause import by
+from kjxlkj.notes.services import NewNote, create_note
 from kjxlkj.workspaces.models import Role, User
 from kjxlkj.workspaces.services import create_workspace, set_member
 
@@ -73,3 +77,25 @@ def client_for(db):
         return api
 
     return client
+
+
+@pytest.fixture
+def make_note(workspace):
+    """Notes of `workspace`, written by its owner unless told otherwise."""
+
+    def make(title="A note", *, by_user=None, **fields):
+        return create_note(workspace, NewNote(title=title, **fields), cause=by(by_user or workspace.owner))
+
+    return make
+
+
+@pytest.fixture
+def connection_queries():
+    """How many queries a call makes."""
+
+    def count(call):
+        with CaptureQueriesContext(connection) as queries:
+            call()
+        return len(queries)
+
+    return count
