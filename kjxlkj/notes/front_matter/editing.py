@@ -178,7 +178,8 @@ class _Edit:
         """A list in brackets: each item that stays keeps what stands between it and the one before."""
         items = node.items
         gaps = ["", *(self._text[one.end : two.start] for one, two in pairwise(items))]
-        kept = [(gap, item) for gap, item in zip(gaps, items, strict=False) if item not in dropped]
+        gone = {item.start for item in dropped}
+        kept = [(gap, item) for gap, item in zip(gaps, items, strict=False) if item.start not in gone]
         gap = gaps[-1] if _COMMA.match(gaps[-1]) else ", "
         style = items[-1].style if items else ""
         pieces = [(gap, self._text[item.start : item.end]) for gap, item in kept]

@@ -1,6 +1,7 @@
 """Taking the block off a text, and what it says."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -78,7 +79,7 @@ def parse(front_matter: str) -> Parsed:
     except MappingError as fault:
         warning = f"The front matter is kept as text, for it is not YAML that can be read: {fault}."
         return Parsed(warnings=[warning], readable=False)
-    warnings = [f"The key “{key}” stands there twice; the last one counts." for key in _repeated(mapping)]
+    warnings = [f"The key “{key}” stands there more than once; the last one counts." for key in _repeated(mapping)]
     return Parsed(
         metadata=mapping.value,
         title=_title(mapping, warnings),
@@ -131,8 +132,8 @@ def pieces_of(key: str, text: str) -> tuple[list[str], str]:
 
 
 def _repeated(mapping: Mapping) -> list[str]:
-    names = [entry.key.text for entry in mapping.entries]
-    return sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+    counts = Counter(entry.key.text for entry in mapping.entries)
+    return [name for name, count in counts.items() if count > 1]
 
 
 def _title(mapping: Mapping, warnings: list[str]) -> str | None:
@@ -149,17 +150,16 @@ def _title(mapping: Mapping, warnings: list[str]) -> str | None:
 
 
 def _tags(mapping: Mapping, warnings: list[str]) -> list[str]:
-    tags: dict[str, None] = {}
-    for entry in entries_of(mapping, TAG_KEYS):
-        for label in labels_of(entry):
-            tag = normalise_tag(label.text)
-            if len(tag) > MAX_TAG_CHARACTERS:
-                warnings.append(f"“{label.text[:80]}” is longer than {MAX_TAG_CHARACTERS} characters: no tag.")
-            elif tag:
-                tags[tag] = None
-    if len(tags) > MAX_TAGS:
-        warnings.append(f"There are {len(tags)} tags; the first {MAX_TAGS} are used.")
-    return sorted(list(tags)[:MAX_TAGS])
+    labels = [label.text for entry in entries_of(mapping, TAG_KEYS) for label in labels_of(entry)]
+    tags = {normalise_tag(label): label for label in labels}
+    long = [label for tag, label in tags.items() if len(tag) > MAX_TAG_CHARACTERS]
+    if long:
+        some = "one label is" if len(long) == 1 else f"{len(long)} labels are"
+        warnings.append(f"No tag, for {some} longer than {MAX_TAG_CHARACTERS} characters: “{long[0][:80]}”.")
+    usable = [tag for tag in tags if 0 < len(tag) <= MAX_TAG_CHARACTERS]
+    if len(usable) > MAX_TAGS:
+        warnings.append(f"There are {len(usable)} tags; the first {MAX_TAGS} are used.")
+    return sorted(usable[:MAX_TAGS])
 
 
 def _aliases(mapping: Mapping) -> list[str]:
