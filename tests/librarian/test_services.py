@@ -1,0 +1,199 @@
+"""Deciding: each alone, under versions and locks, and undone without touching what came after."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import DatabaseError, connections, transaction
+
+from kjxlkj.errors import Forbidden, NotFound
+from kjxlkj.notes.cause import by
+from kjxlkj.notes.models import Note, NoteEvent, NoteLink
+from kjxlkj.notes.services import update_note
+from kjxlkj.workspaces.models import WorkspaceEvent
+from librarian.models import Operation
+from librarian.services import Decision, review, undo_operation, undo_run
+from tests.librarian.conftest import op
+
+
+def apply(operation, owner, **fields):
+    return review([Decision(operation.id, "apply", **fields)], actor=owner)[0]
+
+
+def fresh(row):
+    return type(row).objects.get(pk=row.pk)
+
+
+@pytest.mark.django_db
+def test_accepting_writes_the_note_through_its_one_door(propose, notes, owner, run):
+    operation = propose(op("relink_note", notes["alpha"], links=[("Beta", "Beta"), ("Gamma plan", "Gamma plan")]))[0]
+    outcome = apply(operation, owner)
+    assert (outcome.status, outcome.code, outcome.note_version) == ("applied", "", 2)
+    note = fresh(notes["alpha"])
+    assert note.body == "Alpha talks of [[Beta]] and of [[Gamma plan]].\n"
+    assert set(NoteLink.objects.filter(source=note).values_list("target__title", flat=True)) == {"Beta", "Gamma plan"}
+    event = NoteEvent.objects.get(note=note, seq=2)
+    assert (event.cause, event.run_id, event.operation_id, event.actor) == ("operation", run.id, operation.id, owner)
+    operation = fresh(operation)
+    assert (operation.status, operation.decided_by, operation.applied_event) == ("applied", owner, event)
+    assert WorkspaceEvent.objects.filter(type="operation.applied", run_id=run.id, note_id=note.id).count() == 1
+
+
+@pytest.mark.django_db
+def test_a_retitled_note_is_still_found_by_its_old_title(propose, notes, owner):
+    apply(propose(op("relink_note", notes["alpha"], links=[("Beta", "Beta")]))[0], owner)
+    apply(propose(op("retitle_note", notes["beta"], title="Second letter"))[0], owner)
+    beta = fresh(notes["beta"])
+    assert (beta.title, beta.aliases) == ("Second letter", ["Beta"])
+    assert NoteLink.objects.get(source=notes["alpha"]).target == beta
+
+
+@pytest.mark.django_db
+def test_creating_and_questions(propose, owner, workspace):
+    created, question = propose(
+        op("create_note", target_path="new.md", title="New", body_markdown="Text\n", tags=("a",)),
+        op("defer", target_path="alpha.md"),
+    )
+    assert apply(created, owner).note_version == 1
+    note = Note.objects.get(workspace=workspace, path="new.md")
+    assert (note.title, note.body, note.tags, fresh(created).target_note) == ("New", "Text\n", ["a"], note)
+    assert apply(question, owner).status == "applied"
+
+
+@pytest.mark.django_db
+def test_each_decision_stands_or_falls_alone(propose, notes, owner):
+    good, bad, rejected = propose(
+        op("retitle_note", notes["beta"], title="B"),
+        op("retitle_note", notes["gamma"], title="G"),
+        op("retag_note", notes["alpha"], tags=("x",)),
+    )
+    update_note(notes["gamma"], base_version=1, cause=by(owner), title="Moved on")
+    outcomes = review(
+        [Decision(bad.id, "apply"), Decision(good.id, "apply"), Decision(rejected.id, "reject", " not now ")],
+        actor=owner,
+    )
+    assert [(outcome.status, outcome.code) for outcome in outcomes] == [
+        ("pending", "VERSION_CONFLICT"),
+        ("applied", ""),
+        ("rejected", ""),
+    ]
+    assert outcomes[0].note_version == 2
+    assert (fresh(rejected).reject_code, fresh(rejected).reject_reason) == ("REJECTED_BY_PERSON", "not now")
+
+
+@pytest.mark.django_db
+def test_operations_of_one_run_on_one_note_follow_each_other(propose, notes, owner):
+    operations = propose(
+        op("retitle_note", notes["alpha"], title="A"),
+        op("retag_note", notes["alpha"], tags=("one", "two")),
+        op("relink_note", notes["alpha"], links=[("Beta", "Beta")]),
+    )
+    outcomes = review([Decision(operation.id, "apply") for operation in operations], actor=owner)
+    assert [(outcome.code, outcome.note_version) for outcome in outcomes] == [("", 2), ("", 3), ("", 4)]
+
+
+@pytest.mark.django_db
+def test_what_only_adds_is_accepted_for_the_present_version(propose, notes, owner):
+    retag, relink = propose(
+        op("retag_note", notes["alpha"], tags=("two",)), op("relink_note", notes["alpha"], links=[("Beta", "Beta")])
+    )
+    changed = update_note(notes["alpha"], base_version=1, cause=by(owner), body="Now of Beta.\n", tags=["one", "three"])
+    assert apply(retag, owner).code == "VERSION_CONFLICT"
+    assert apply(retag, owner, base_version=1).code == "VERSION_CONFLICT"
+    assert apply(retag, owner, base_version=changed.version).note_version == 3
+    assert apply(relink, owner, base_version=3).note_version == 4
+    note = fresh(notes["alpha"])
+    assert (note.tags, note.body) == (["three", "two"], "Now of [[Beta]].\n")
+
+
+@pytest.mark.django_db
+def test_a_rewrite_of_a_changed_note_needs_the_reviewers_own_words(propose, notes, owner):
+    rewrite = propose(op("rewrite_note", notes["alpha"], body_markdown="Whole new text.\n"))[0]
+    update_note(notes["alpha"], base_version=1, cause=by(owner), body="Mine.\n")
+    assert apply(rewrite, owner, base_version=2).code == "VERSION_CONFLICT"
+    merged = {"body_markdown": "Mine, and new text.\n"}
+    assert apply(rewrite, owner, base_version=2, edits=merged).status == "applied"
+    assert fresh(notes["alpha"]).body == "Mine, and new text.\n"
+    assert fresh(rewrite).edited
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("edits", "field"),
+    [
+        ({"title": ""}, "title"),
+        ({"title": "x" * 201}, "title"),
+        ({"tags": ["a"]}, "edits.tags"),
+        ({"nonsense": 1}, "edits.nonsense"),
+    ],
+)
+def test_a_bad_edit_is_named_and_changes_nothing(propose, notes, owner, edits, field):
+    operation = propose(op("retitle_note", notes["beta"], title="B"))[0]
+    outcome = apply(operation, owner, edits=edits)
+    assert (outcome.status, outcome.code) == ("pending", "INVALID_FIELD")
+    assert field in outcome.message
+    assert fresh(notes["beta"]).version == 1
+
+
+@pytest.mark.django_db
+def test_a_decision_is_taken_once(propose, notes, owner):
+    operation = propose(op("retitle_note", notes["beta"], title="B"))[0]
+    apply(operation, owner)
+    again = review([Decision(operation.id, "reject")], actor=owner)[0]
+    assert (again.status, again.code) == ("applied", "ALREADY_DECIDED")
+    assert "Owner" in again.message
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_two_reviewers_at_once_one_wins_and_the_other_is_told(propose, notes, owner):
+    operation = propose(op("retag_note", notes["alpha"], tags=("x",)))[0]
+
+    def decide(number):
+        try:
+            return review([Decision(operation.id, "apply" if number % 2 else "reject")], actor=owner)[0]
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = list(pool.map(decide, range(6)))
+    assert sorted(outcome.code for outcome in outcomes) == ["", *["ALREADY_DECIDED"] * 5]
+    assert fresh(notes["alpha"]).version == (2 if fresh(operation).status == "applied" else 1)
+
+
+@pytest.mark.django_db
+def test_deciding_takes_an_editor_and_strangers_learn_nothing(propose, notes, editor, viewer, outsider):
+    operation = propose(op("retitle_note", notes["beta"], title="B"))[0]
+    with pytest.raises(Forbidden):
+        review([Decision(operation.id, "apply")], actor=viewer)
+    with pytest.raises(NotFound, match="no such operation"):
+        review([Decision(operation.id, "apply")], actor=outsider)
+    assert review([Decision(operation.id, "apply")], actor=editor)[0].status == "applied"
+
+
+@pytest.mark.django_db
+def test_undoing_a_run_brings_back_every_note_but_those_changed_since(propose, notes, owner, run, workspace):
+    operations = propose(
+        op("retitle_note", notes["alpha"], title="A"),
+        op("retag_note", notes["alpha"], tags=("x",)),
+        op("retitle_note", notes["beta"], title="B"),
+        op("create_note", target_path="new.md", title="New", body_markdown="x"),
+        op("rewrite_note", notes["gamma"], body_markdown="Other.\n"),
+    )
+    review([Decision(operation.id, "apply") for operation in operations], actor=owner)
+    update_note(fresh(notes["beta"]), base_version=2, cause=by(owner), body="touched")
+    outcomes = {outcome.operation.id: outcome for outcome in undo_run(run, actor=owner)}
+    assert [outcomes[operation.id].code for operation in operations] == ["", "", "CHANGED_SINCE", "", ""]
+    assert "“B”" in outcomes[operations[2].id].message
+    alpha, gamma = fresh(notes["alpha"]), fresh(notes["gamma"])
+    assert (alpha.title, alpha.tags, alpha.aliases, gamma.body) == ("Alpha", ["one"], [], "Plans.\n")
+    assert not Note.objects.live().filter(workspace=workspace, path="new.md").exists()
+    assert NoteEvent.objects.filter(note=alpha, cause="undo").count() == 2
+    assert undo_operation(fresh(operations[0]), actor=owner).code == "NOT_APPLIED"
+
+
+@pytest.mark.django_db
+def test_the_database_refuses_every_other_path(propose, notes, owner):
+    operation = propose(op("retitle_note", notes["beta"], title="B"))[0]
+    review([Decision(operation.id, "reject")], actor=owner)
+    for status in ("pending", "applied", "reverted"):
+        with pytest.raises(DatabaseError, match="Invalid transition"), transaction.atomic():
+            Operation.objects.filter(pk=operation.pk).update(status=status)
