@@ -8,6 +8,7 @@ from kjxlkj.api import other_slash
 from kjxlkj.health import HealthView, ReadyView
 from kjxlkj.openapi import DocsView
 from kjxlkj.workspaces.views import setup
+from librarian.pages import front_door
 
 handler400 = "kjxlkj.envelope.bad_request"
 handler403 = "kjxlkj.envelope.permission_denied"
@@ -15,6 +16,7 @@ handler404 = "kjxlkj.envelope.not_found"
 handler500 = "kjxlkj.envelope.server_error"
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", front_door, name="home"),
     path("admin/", admin.site.urls),
     path("setup/<str:token>/", setup, name="setup"),
     path("api/", include("kjxlkj.workspaces.urls")),

@@ -63,7 +63,7 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
             form.add_error(field if field in form.fields else None, error.message.removeprefix(f"{field}: "))
         else:
             login(request, user, backend="django.contrib.auth.backends.ModelBackend")
-            return redirect("admin:index")
+            return redirect("home")
     return render(
         request, "workspaces/setup.html", {"form": form, "title": "Set up kjxlkj"}, status=400 if form.errors else 200
     )

@@ -1,0 +1,101 @@
+"""Export jobs: order one, watch it, fetch what it made."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.db.models import Model, Q, QuerySet
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.defaultfilters import filesizeformat
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from exports.models import ExportJob, ExportKind
+from kjxlkj.admin_site import add_panel
+from kjxlkj.errors import DomainError
+from kjxlkj.jobs.models import JobStatus
+from kjxlkj.workspaces.models import User, Workspace
+from kjxlkj.workspaces.roles import Right, scoped
+from kjxlkj.workspaces.scoped_admin import ScopedAdmin, WorkspaceFilter, actor
+
+
+def visible(user: object) -> QuerySet[ExportJob]:
+    """Archives of one's workspaces; backups hold everything and are for superusers."""
+    jobs: QuerySet[ExportJob] = scoped(ExportJob.objects.all(), user, Right.MANAGE)
+    if isinstance(user, User) and user.is_superuser:
+        return jobs
+    return jobs.filter(~Q(kind=ExportKind.SQL))
+
+
+@admin.register(ExportJob)
+class ExportAdmin(ScopedAdmin):
+    view_right = Right.MANAGE
+    list_display = ["created_at", "kind", "workspace", "status", "archive", "expires_at", "error_code"]
+    list_select_related = ["workspace"]
+    list_filter = [WorkspaceFilter, "kind", "status"]
+    ordering = ["-created_at", "-id"]
+    change_list_template = "exports/list.html"
+    fields = [
+        "kind", "workspace", "status", "archive", "sha256", "progress_done", "progress_total", "error_code",
+        "error_detail", "created_at", "started_at", "finished_at", "expires_at", "condition_json", "summary_json",
+    ]  # fmt: skip
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ExportJob]:
+        return visible(request.user).select_related("workspace")
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        if isinstance(obj, ExportJob) and obj.workspace is None:
+            return actor(request).is_superuser
+        return super().has_view_permission(request, obj)
+
+    @admin.display(description="archive")
+    def archive(self, job: ExportJob) -> SafeString | str:
+        if job.status != JobStatus.SUCCEEDED or not job.file:
+            return "–"
+        link = reverse("admin:exports_exportjob_download", args=[job.pk])
+        return format_html('<a href="{}">{}</a> ({})', link, job.filename or "download", filesizeformat(job.size or 0))
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        workspaces = scoped(Workspace.objects.all(), request.user, Right.MANAGE, path="pk")
+        context = {"workspaces": workspaces, **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    def get_urls(self) -> list[URLPattern]:
+        wrap = self.admin_site.admin_view
+        return [
+            path("markdown/", wrap(require_POST(self.markdown_view)), name="exports_exportjob_markdown"),
+            path("<uuid:job_id>/download/", wrap(self.download_view), name="exports_exportjob_download"),
+            *super().get_urls(),
+        ]
+
+    def markdown_view(self, request: HttpRequest) -> HttpResponse:
+        mine = scoped(Workspace.objects.all(), request.user, path="pk")
+        workspace = get_object_or_404(mine, slug=request.POST.get("workspace", ""))
+        from exports import services
+
+        try:
+            services.request_markdown_export(workspace, actor=actor(request))
+        except DomainError as error:
+            messages.error(request, error.message)
+        else:
+            messages.success(request, f"The export of {workspace.name} is ordered. Its archive appears in this list.")
+        return redirect("admin:exports_exportjob_changelist")
+
+    def download_view(self, request: HttpRequest, job_id: UUID) -> FileResponse:
+        job = get_object_or_404(visible(request.user), pk=job_id)
+        if job.status != JobStatus.SUCCEEDED or not job.file:
+            raise Http404("The archive is not there, or no longer.")
+        return FileResponse(job.file.open("rb"), as_attachment=True, filename=job.filename)
+
+
+def _latest(request: HttpRequest) -> Mapping[str, Any] | None:
+    jobs = list(visible(request.user).select_related("workspace").order_by("-created_at")[:5])
+    return {"jobs": jobs} if jobs else None
+
+
+add_panel("exports/_latest.html", _latest)

@@ -1,0 +1,52 @@
+"""Form fields for what notes are made of, and the form of a note."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+
+
+class MarkdownField(forms.CharField):
+    """Text as typed, to the last space. Browsers send CR LF for every line end."""
+
+    widget = forms.Textarea
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"strip": False, "required": False, **options})
+        self.widget.attrs |= {"rows": 24, "spellcheck": "true", "class": "markdown-source"}
+
+    def to_python(self, value: Any) -> str:
+        return str(super().to_python(value)).replace("\r\n", "\n")
+
+
+class TagsField(forms.CharField):
+    """Labels between commas, or one on a line (for labels that hold a comma themselves)."""
+
+    widget = forms.Textarea
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"required": False, "help_text": "Between commas, or one on each line.", **options})
+        self.widget.attrs |= {"rows": 2, "spellcheck": "false", "autocapitalize": "none"}
+
+    def to_python(self, value: Any) -> list[str]:
+        text = str(super().to_python(value))
+        return [tag for part in text.split("\n" if "\n" in text else ",") if (tag := part.strip())]
+
+    def prepare_value(self, value: Any) -> Any:
+        if isinstance(value, str) or not isinstance(value, Iterable):
+            return value
+        tags = list(value)
+        return "\n".join([*tags, ""]) if any("," in tag for tag in tags) else ", ".join(tags)
+
+
+def with_line_ends_of(former: str, typed: str) -> str:
+    """A note that came with CR LF keeps them."""
+    return typed.replace("\n", "\r\n") if "\r\n" in former else typed
+
+
+class NoteForm(forms.Form):
+    title = forms.CharField(max_length=200)
+    path = forms.CharField(max_length=1024, required=False, help_text="folder/name.md; may stay empty.")
+    tags = TagsField()
+    body = MarkdownField()
+    base_version = forms.IntegerField(widget=forms.HiddenInput, min_value=1)

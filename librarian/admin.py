@@ -1,0 +1,14 @@
+"""Wiring of the review pages into the admin."""
+
+from kjxlkj.admin_site import add_page, add_panel
+from librarian import pages
+
+add_page("review/", pages.queue, "review_queue")
+add_page("review/decide/", pages.decide, "review_decide")
+add_page("review/undo/", pages.undo, "review_undo")
+add_page("review/run/<uuid:run_id>/", pages.run, "review_run")
+add_page("review/run/<uuid:run_id>/undo/", pages.undo_run, "review_undo_run")
+add_page("review/<uuid:operation_id>/", pages.operation, "review_operation")
+add_page("review/<uuid:operation_id>/edit/", pages.edit, "review_edit")
+
+add_panel("review/_waiting.html", pages.waiting_panel)

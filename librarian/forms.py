@@ -1,0 +1,104 @@
+"""Decisions as HTML forms send them, read into those of `librarian.services`."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django import forms
+from django.http import QueryDict
+
+from kjxlkj.errors import BadRequest
+from kjxlkj.notes.forms import MarkdownField, TagsField, with_line_ends_of
+from librarian.models import Operation, OperationKind
+from librarian.services import Decision
+
+# One press, one reason: it is kept with the operation.
+REJECT_REASONS = ("Wrong", "Not useful", "Right idea, wrong details", "Too risky")
+
+_EDITED: dict[str, tuple[str, ...]] = {
+    OperationKind.CREATE: ("title", "tags", "body_markdown"),
+    OperationKind.REWRITE: ("body_markdown",),
+    OperationKind.RETITLE: ("title",),
+    OperationKind.RETAG: ("tags",),
+    OperationKind.RELINK: ("links",),
+    OperationKind.DEFER: (),
+}
+
+
+class LinksField(forms.Field):
+    """Pairs of words and target, sent as equally long lists `link_text` and `link_target`. An emptied one goes."""
+
+    def __init__(self, posted: QueryDict | None) -> None:
+        super().__init__(required=False)
+        self._posted = posted
+
+    def clean(self, value: Any) -> list[dict[str, str]]:
+        posted = self._posted or QueryDict()
+        pairs = zip(posted.getlist("link_text"), posted.getlist("link_target"), strict=False)
+        links = [{"text": text, "target": target.strip()} for text, target in pairs if text and target.strip()]
+        if not links:
+            raise forms.ValidationError("No link is left. Reject the operation instead.")
+        return links
+
+
+class EditForm(forms.Form):
+    """What a reviewer may alter of a proposal before accepting it: the fields that its kind speaks of."""
+
+    title = forms.CharField(max_length=200)
+    tags = TagsField()
+    body_markdown = MarkdownField(label="Text")
+
+    def __init__(self, operation: Operation, posted: QueryDict | None = None) -> None:
+        initial = {name: getattr(operation, name) for name in ("title", "tags", "body_markdown", "links")}
+        super().__init__(posted, initial=initial)
+        self.operation = operation
+        wanted = set(_EDITED[operation.kind])
+        if operation.kind == OperationKind.RELINK and not operation.links:
+            wanted = {"body_markdown"}
+        if "links" in wanted:
+            self.fields["links"] = LinksField(posted)
+        for name in set(self.fields) - wanted:
+            del self.fields[name]
+
+    def link_rows(self) -> list[dict[str, str]]:
+        """As typed, or as proposed."""
+        if isinstance(self.data, QueryDict) and self.data:
+            texts, targets = self.data.getlist("link_text"), self.data.getlist("link_target")
+            return [{"text": text, "target": target} for text, target in zip(texts, targets, strict=False)]
+        return self.operation.links or []
+
+    def edits(self) -> dict[str, Any]:
+        """The cleaned values; call it on a valid form."""
+        edits = dict(self.cleaned_data)
+        note = self.operation.target_note
+        if note and "body_markdown" in edits:
+            edits["body_markdown"] = with_line_ends_of(note.body, edits["body_markdown"])
+        return edits
+
+
+def read_ids(posted: QueryDict) -> list[UUID]:
+    """The operations that a form is about, each once. Raises `BadRequest`."""
+    try:
+        ids = list(dict.fromkeys(UUID(text) for text in posted.getlist("operation")))
+    except ValueError as error:
+        raise BadRequest("BAD_REQUEST", "operation: not an id.") from error
+    if not ids:
+        raise BadRequest("BAD_REQUEST", "operation: name at least one.")
+    return ids
+
+
+def read_decisions(posted: QueryDict, operations: Sequence[Operation]) -> list[Decision]:
+    """The one decision of the form, for each of `operations`. Raises `BadRequest`."""
+    decision = posted.get("decision")
+    reason = "; ".join(text.strip() for text in posted.getlist("reject_reason") if text.strip())
+    version = posted.get("base_version", "")
+    if version and not (version.isascii() and version.isdigit() and len(version) < 10):
+        raise BadRequest("BAD_REQUEST", "base_version: not a number.")
+    if version and len(operations) > 1:
+        raise BadRequest("BAD_REQUEST", "base_version: belongs to one operation.")
+    base_version = int(version) if version else None
+    if decision == "apply":
+        return [Decision(operation.id, "apply", base_version=base_version) for operation in operations]
+    if decision == "reject":
+        return [Decision(operation.id, "reject", reject_reason=reason[:2000]) for operation in operations]
+    raise BadRequest("BAD_REQUEST", "decision: use apply or reject.")
