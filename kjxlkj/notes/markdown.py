@@ -36,14 +36,10 @@ _NOTE_SUFFIX = re.compile(r"\.(?:md|markdown)$")
 _SPACES = re.compile(r"\s+")
 _ESCAPED = re.compile(r"\\([^\w\s])")
 # Alternatives begin with a plain character for speed, as in the scanner.
-_NOT_SHOWN = re.compile(
-    r"<[a-zA-Z/!?][^<>]*+>|https?://[^\s<>]+|www\.[^\s<>]+|\{\{[^{}\n]*\}\}|#(?<![^\s>]#)#*[ \t]"
-)
+_NOT_SHOWN = re.compile(r"<[a-zA-Z/!?][^<>]*+>|https?://[^\s<>]+|www\.[^\s<>]+|\{\{[^{}\n]*\}\}|#(?<![^\s>]#)#*[ \t]")
 _EMPHASIS = re.compile(r"\*\**|~~|==|_(?<!\w_)_*|__*(?!\w)")
 # Scripts written without spaces between words: a boundary may stand between any two characters.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
-)
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +207,7 @@ def insert_links(body: str, links: Sequence[tuple[str, str]]) -> str:
             raise LinkPlacementError(text, f"cannot be linked: “{target}” is no possible link target")
         if not text.strip() or any(c in text for c in "[]|\n\r\x00"):
             raise LinkPlacementError(text, "cannot be the text of a link")
-        start = _first_free(free, text)
+        start = find_free(free, text)
         if start < 0:
             raise LinkPlacementError(text, "does not stand in the note as plain, unlinked text")
         end = start + len(text)
@@ -225,7 +221,8 @@ def insert_links(body: str, links: Sequence[tuple[str, str]]) -> str:
     return body
 
 
-def _first_free(free: str, text: str) -> int:
+def find_free(free: str, text: str) -> int:
+    """Where `text` first stands alone in a masked body; -1 if nowhere."""
     at = free.find(text)
     while at >= 0 and not stands_alone(free, at, at + len(text)):
         at = free.find(text, at + 1)
