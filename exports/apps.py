@@ -5,3 +5,13 @@ from django.apps import AppConfig
 
 class ExportsConfig(AppConfig):
     name = "exports"
+
+    def ready(self) -> None:
+        from automation import actions
+        from exports.actions import EXPORT_MARKDOWN
+        from exports.models import ExportJob
+        from exports.services import announce, work
+        from kjxlkj.jobs import registry
+
+        registry.register(registry.JobKind(model=ExportJob, work=work, announce=announce))
+        actions.register(EXPORT_MARKDOWN)

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from kjxlkj.notes import front_matter as yaml_block
-from kjxlkj.notes.checks import TITLE_MAX
+from kjxlkj.notes.checks import TITLE_MAX, check_aliases
 from kjxlkj.notes.models import Note
 
 
@@ -23,6 +23,7 @@ class ReadFile:
 
 
 def read_file(path: str, text: str) -> ReadFile:
+    """Raises errors of `notes.checks` for what a note cannot hold."""
     front_matter, body = yaml_block.split(text)
     parsed = yaml_block.parse(front_matter)
     return ReadFile(
@@ -30,14 +31,44 @@ def read_file(path: str, text: str) -> ReadFile:
         body=body,
         front_matter=front_matter,
         tags=parsed.tags,
-        aliases=parsed.aliases,
+        aliases=check_aliases(parsed.aliases),
         metadata=parsed.metadata,
         warnings=parsed.warnings,
     )
 
 
-def file_text(note: Note) -> str:
-    """Front matter and body: verbatim as they came, or edited as little as the note's title and tags ask for."""
+def file_of(note: Note) -> tuple[str, dict[str, Any]]:
+    """The text of the note's file, and those of title, tags and aliases that the text does not tell.
+
+    Front matter stays verbatim, or is edited as little as the note's title and labels ask for. Where it cannot be
+    edited (it is no YAML, say), the text tells less than the note.
+    """
+    text = note.front_matter + note.body
+    said = read_file(note.path, text)
+    if said.body != note.body or _untold(note, said):
+        text = _edited(note)
+        said = read_file(note.path, text)
+    return text, _untold(note, said)
+
+
+def default_title(path: str) -> str:
+    """What a note is called whose front matter names no title: as its file, without the suffix."""
+    stem = PurePosixPath(path).stem
+    return (" ".join(stem.split()) or " ".join(path.split()))[:TITLE_MAX].rstrip()
+
+
+def _untold(note: Note, said: ReadFile) -> dict[str, Any]:
+    untold: dict[str, Any] = {}
+    if said.title != note.title:
+        untold["title"] = note.title
+    if said.tags != note.tags:
+        untold["tags"] = note.tags
+    if set(said.aliases) != set(note.aliases):
+        untold["aliases"] = note.aliases
+    return untold
+
+
+def _edited(note: Note) -> str:
     front_matter = yaml_block.render(
         note.front_matter,
         title=note.title,
@@ -47,8 +78,3 @@ def file_text(note: Note) -> str:
         newline="\r\n" if "\r\n" in note.body else "\n",
     )
     return yaml_block.join(front_matter, note.body)
-
-
-def default_title(path: str) -> str:
-    """What a note is called whose front matter names no title: as its file, without the suffix."""
-    return " ".join(PurePosixPath(path).stem.split())[:TITLE_MAX].rstrip() or path[:TITLE_MAX]

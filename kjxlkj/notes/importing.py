@@ -18,7 +18,7 @@ from kjxlkj.errors import DomainError, Invalid
 from kjxlkj.notes.attachments import Content, content_of, delete_attachments, save_attachments, store
 from kjxlkj.notes.cause import Cause
 from kjxlkj.notes.checks import CHECKS, check_path
-from kjxlkj.notes.files import ReadFile, file_text, read_file
+from kjxlkj.notes.files import ReadFile, file_of, read_file
 from kjxlkj.notes.models import Attachment, CauseKind, Note
 from kjxlkj.notes.services import NewNote, NoteChange, change_notes, create_notes
 from kjxlkj.notes.vault import AttachmentFile, Entry, Limits, NoteFile, Refused, Skipped, read_vault
@@ -218,7 +218,7 @@ def _new_note(read: _ReadNote) -> NewNote:
 
 def _differing(note: Note, read: _ReadNote) -> dict[str, Any]:
     """The fields of the note that the file says differently."""
-    if read.text == file_text(note):
+    if read.text == file_of(note)[0]:
         said = {name: value for name, value in read.recorded.items() if name in _RECORDED_FIELDS}
     else:
         said = {"body": read.said.body, "front_matter": read.said.front_matter, **_names(read)}

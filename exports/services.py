@@ -1,0 +1,139 @@
+"""The only code that writes export jobs: asking for one, and doing it."""
+
+import hashlib
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import IO, Any
+from zoneinfo import ZoneInfo
+
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.utils import timezone
+
+from automation.models import Run
+from exports.markdown_export import write_archive
+from exports.models import ExportJob, ExportKind
+from kjxlkj.errors import Conflict
+from kjxlkj.jobs import services as jobs
+from kjxlkj.jobs.lease import Lease
+from kjxlkj.jobs.models import JobStatus
+from kjxlkj.notes.attachments import CHUNK_BYTES
+from kjxlkj.notes.filters import condition_q
+from kjxlkj.storing import keep, staged
+from kjxlkj.workspaces.events import NewEvent, record
+from kjxlkj.workspaces.models import User, Workspace
+from kjxlkj.workspaces.roles import Right, require
+
+
+def request_markdown_export(
+    workspace: Workspace, *, actor: User, condition: Mapping[str, Any] | None = None
+) -> ExportJob:
+    """Queue an archive of the notes that meet `condition`. Raises `ConditionInvalid` and errors of `roles.require`."""
+    require(actor, workspace, Right.MANAGE)
+    return queue_markdown_export(workspace, created_by=actor, condition=condition or {})
+
+
+@transaction.atomic
+def queue_markdown_export(
+    workspace: Workspace, *, created_by: User | None, condition: Mapping[str, Any], run: Run | None = None
+) -> ExportJob:
+    """As `request_markdown_export`, for a rule, whose author was asked for the right when it was written."""
+    condition_q(condition)
+    job = ExportJob.objects.create(
+        kind=ExportKind.MARKDOWN,
+        workspace=workspace,
+        run=run,
+        condition_json=dict(condition),
+        created_by=created_by,
+    )
+    jobs.enqueue(job)
+    return job
+
+
+def cancel_export(job: ExportJob, *, actor: User) -> ExportJob:
+    """Raises `Conflict` JOB_FINISHED."""
+    if job.workspace is not None:
+        require(actor, job.workspace, Right.MANAGE)
+    jobs.cancel(job, detail=f"cancelled by {actor}")
+    job.refresh_from_db()
+    return job
+
+
+def open_artifact(job: ExportJob) -> IO[bytes]:
+    """The finished archive. Raises `Conflict` EXPORT_NOT_READY, EXPORT_FAILED or EXPORT_GONE."""
+    if job.status == JobStatus.FAILED:
+        raise Conflict("EXPORT_FAILED", f"The export failed: {job.error_code}. Ask for a new one.")
+    if job.status != JobStatus.SUCCEEDED:
+        raise Conflict("EXPORT_NOT_READY", f"The export is {job.status}. Ask again when it has succeeded.")
+    try:
+        artifact: IO[bytes] = job.file.open("rb")
+    except FileNotFoundError as error:
+        raise Conflict("EXPORT_GONE", "The archive is not in the storage any more. Ask for a new one.") from error
+    return artifact
+
+
+def filename_of(workspace: Workspace) -> str:
+    today = timezone.now().astimezone(ZoneInfo(workspace.time_zone)).date()
+    return f"{workspace.slug}-{today.isoformat()}.zip"
+
+
+# --- Executing (called by kjxlkj.jobs) ------------------------------------------------------------
+
+
+def work(job: ExportJob, lease: Lease) -> None:
+    """Make the artifact. It is the job's, whole and named, before the job is said to have succeeded."""
+    folder = f"exports/{job.pk}"
+    _clear(folder)
+    workspace = Workspace.objects.get(exports=job)
+
+    def on_progress(done: int, total: int) -> None:
+        lease.check()
+        lease.progress(done, total, "files")
+
+    with staged() as file:
+        summary = write_archive(file, workspace, job.condition_json, on_progress)
+        size, sha256 = file.tell(), _sha256(file)
+        # The token in the name: a worker that was thought dead and comes back cannot touch a later one's file.
+        name = keep(file, f"{folder}/{lease.token}.zip")
+    # Before the job's last step, which the database refuses to a job without an artifact.
+    with transaction.atomic(durable=True):
+        lease.guard()
+        ExportJob.objects.filter(pk=job.pk).update(
+            file=name,
+            filename=filename_of(workspace),
+            size=size,
+            sha256=sha256,
+            summary_json=summary.as_json(),
+        )
+
+
+def _clear(folder: str) -> None:
+    """What an attempt that was cut off has left."""
+    with suppress(FileNotFoundError):
+        for name in default_storage.listdir(folder)[1]:
+            default_storage.delete(f"{folder}/{name}")
+
+
+def _sha256(file: IO[bytes]) -> str:
+    file.seek(0)
+    digest = hashlib.sha256()
+    while piece := file.read(CHUNK_BYTES):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def announce(job: ExportJob, previous: str | None) -> None:
+    """The workspace event of an export's transition, in its transaction. A backup belongs to no workspace."""
+    if job.workspace_id is None:
+        return
+    payload: dict[str, Any] = {"export_id": str(job.pk), "kind": job.kind, "attempt": job.attempts}
+    if job.status == JobStatus.SUCCEEDED:
+        payload |= {"filename": job.filename, "size": job.size, "sha256": job.sha256}
+    if job.error_code:
+        payload |= {"code": job.error_code, "detail": job.error_detail[:500]}
+    record(
+        job.workspace_id,
+        [NewEvent(f"export.{job.status}", payload=payload)],
+        actor=job.created_by,
+        run_id=job.run_id,
+    )
