@@ -86,6 +86,13 @@ def is_gone(directory):
         return try_lock(file.fileno(), fcntl.LOCK_EX)
 
 
+def is_running(process):
+    """Not a zombie: whose child it was may take its time."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
 def postmaster(directory):
     return psutil.Process(int((directory / "data/postmaster.pid").read_text().split("\n", 1)[0]))
 

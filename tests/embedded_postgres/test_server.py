@@ -17,6 +17,7 @@ from tests.embedded_postgres.conftest import (
     ROOT,
     STARTED,
     is_gone,
+    is_running,
     keeper,
     kill_everything,
     other_account,
@@ -123,7 +124,14 @@ def test_when_its_keeper_is_killed_the_server_goes_too_and_the_next_connection_s
     user = start(directory)
     started = user.sql(STARTED)
     old = postmaster(directory)
-    keeper(directory).send_signal(signal.SIGKILL)
+    old.suspend()
+    parent = keeper(directory)
+    parent.kill()
+    try:
+        wait_until(lambda: not is_running(parent), "the keeper to end")
+        assert not is_gone(directory)  # so the next keeper will wait
+    finally:
+        old.resume()
     psutil.wait_procs([old], timeout=60)
     assert not old.is_running()
 
@@ -154,8 +162,21 @@ def test_a_forked_child_keeps_the_server_when_its_parent_ends(directory, start):
     assert parent.sql(STARTED) == started
 
     parent.process.stdin.close()
-    wait_until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child to end")
+    wait_until(lambda: not is_running(child), "the child to end")
     wait_until(lambda: is_gone(directory), "the server to stop")
+
+
+def test_a_forked_child_that_does_not_use_the_server_does_not_keep_it(directory, start):
+    parent = start(directory)
+    parent.sql(STARTED)
+    child = psutil.Process(parent.ask(call="fork")["child"])
+    child.suspend()
+    try:
+        parent.kill()
+        wait_until(lambda: is_gone(directory), "the server to stop")
+        assert is_running(child)
+    finally:
+        child.kill()
 
 
 def test_release_waits_for_the_stop_but_not_while_others_use_it(directory, start):
