@@ -155,7 +155,7 @@ def _legal(name: str, in_note_path: bool) -> str:
     legal = _ILLEGAL.sub("_", name)
     if legal != legal.rstrip(" .") or not legal:
         legal = legal.rstrip(" .") + "_"
-    if _RESERVED.match(legal) or is_skipped(f"{legal}/x.md" if in_note_path else legal):
+    if _RESERVED.match(legal) or is_skipped(f"{legal}/x{'.md' if in_note_path else ''}"):
         legal = f"_{legal}"
     return name if legal == name and len(name.encode()) <= _NAME_BYTES else _marked(legal, name)
 

@@ -132,9 +132,10 @@ class TestArchiveWriter:
             def write(self, chunk):
                 return len(chunk)
 
+        sink: Any = Sink()
         noise = os.urandom(1024 * 1024)
         tracemalloc.start()
-        with ArchiveWriter(Sink()) as writer:
+        with ArchiveWriter(sink) as writer:
             writer.add("big.bin", (noise for _ in range(40)))
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
@@ -152,7 +153,7 @@ NAMES = st.lists(
 PATHS = (
     st.tuples(st.lists(NAMES, max_size=2), NAMES, st.sampled_from([".md", ".MD", ".png", ""]))
     .map(lambda parts: "/".join([*parts[0], parts[1] + parts[2]]))
-    .filter(lambda path: not {".", ".."} & set(path.split("/")))
+    .filter(lambda path: path and not {".", ".."} & set(path.split("/")))
 )
 
 
@@ -192,6 +193,7 @@ class TestExportPaths:
             (".git/x.md", "_~"),
             (".env", "_~"),
             ("._a.md", "_._a~"),
+            (".MD/a.png", "_~"),
             ("line\nbreak.md", "line_break~"),
             ("x" * 300 + ".md", "xxx"),
             ("é" * 200 + ".md", "ééé"),
