@@ -80,7 +80,7 @@ class RuleViewSet(WorkspaceScoped, GenericViewSet[Rule]):
         read_body(request, NoParameters)
         return Response(PreviewOut(preview(rule.workspace_id, rule.condition_json)).data)
 
-    @extend_schema(request=PreviewIn, responses=PreviewOut)
+    @extend_schema(operation_id="automation_rules_preview_unsaved", request=PreviewIn, responses=PreviewOut)
     @action(detail=False, methods=["post"], url_path="preview")
     def preview_unsaved(self, request: Request) -> Response:
         """The same for a condition that is not saved yet."""

@@ -1,0 +1,26 @@
+"""Looks the instance over and says what to do about what it finds."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from kjxlkj.health import examine
+
+
+class Command(BaseCommand):
+    help = "Check database, migrations, workers and queues. Exit status 1 if one of them is not well."
+    # The doctor is asked when things are broken: it finds that out by itself.
+    requires_system_checks: list[str] = []
+    requires_migrations_checks = False
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = examine()
+        for name, check in found.items():
+            mark = self.style.SUCCESS("well") if check.ok else self.style.ERROR("sick")
+            self.stdout.write(f"{name}: {mark}. {check.message}")
+            if options["verbosity"] > 1:
+                for fact, value in check.facts.items():
+                    self.stdout.write(f"  {fact}: {value}")
+        sick = [name for name, check in found.items() if not check.ok]
+        if sick:
+            raise CommandError(f"Not well: {', '.join(sick)}.")
