@@ -12,6 +12,8 @@ bind = os.environ.get("KJXLKJ_BIND", "127.0.0.1:8000")
 worker_class = "gthread"
 workers = int(os.environ.get("KJXLKJ_WEB_WORKERS", 2))
 threads = int(os.environ.get("KJXLKJ_WEB_THREADS", 8))
+# What it starts and stops is told by the supervisor.
+loglevel = "warning"
 timeout = 60
 graceful_timeout = 10
 # Its heartbeat touches a file each second: in memory, or a busy disk makes it kill its own workers.

@@ -147,17 +147,35 @@ def test_a_dropped_connection_is_opened_again(broker: NotifyingBroker, monkeypat
     assert wait_for(broker.dequeue) == [(number, "signed")]
 
 
-def test_an_acknowledgement_survives_a_dropped_connection(broker: NotifyingBroker) -> None:
+def test_an_acknowledgement_that_is_cut_off_is_made_again(broker: NotifyingBroker) -> None:
     number = broker.enqueue("signed")
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        pid = cursor.fetchone()[0]
     other = connection.copy()
-    with other.cursor() as cursor:
-        cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
+    other.set_autocommit(False)
+    with other.cursor() as cursor, ThreadPoolExecutor(1) as pool:
+        cursor.execute("SELECT id FROM django_q_ormq WHERE id = %s FOR UPDATE", [number])
+        acknowledgement = pool.submit(acknowledge_and_close, broker, number)
+        # It waits for our lock: in the middle of its statement, where no health check helps.
+        wait_for(lambda: _terminate_the_waiting(cursor))
+        other.rollback()
+        acknowledgement.result(20)
     other.close()
-    broker.acknowledge(number)
     assert not OrmQ.objects.exists()
+
+
+def acknowledge_and_close(broker: NotifyingBroker, number: int) -> None:
+    try:
+        broker.acknowledge(number)
+    finally:
+        connection.close()
+
+
+def _terminate_the_waiting(cursor: Any) -> list[Any]:
+    cursor.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE NOT granted AND datname = current_database()"
+    )
+    terminated: list[Any] = cursor.fetchall()
+    return terminated
 
 
 def test_the_first_due_message_is_found_by_the_index() -> None:
