@@ -163,7 +163,6 @@ USE_I18N = True
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
 # Served from where the apps keep them: an upgrade needs no collectstatic.
 WHITENOISE_USE_FINDERS = True
 # No 'unsafe-' anywhere; what a note contains can load nothing and run nothing.
