@@ -144,6 +144,8 @@ def _applied(operation: Operation, decision: Decision, cause: Cause) -> Note | N
         title = operation.title or operation.target_path.rpartition("/")[2].removesuffix(".md")
         new = NewNote(title, operation.body_markdown, operation.target_path, operation.tags or ())
         return create_note(operation.workspace, new, cause=cause)
+    if operation.target_note_id is None:
+        raise NotFound("NOTE_NOT_FOUND", "The operation names no note. Reject it.")
     note = Note.objects.select_for_update().get(pk=operation.target_note_id)
     base_tags = _check_version(operation, decision, note)
     version = note.version

@@ -198,7 +198,8 @@ def _save(notes: Sequence[Note]) -> None:
     rows = [{name: _jsonable(getattr(note, name)) for name in names} for note in notes]
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(_SAVE, [Jsonb(rows)])
+            parameters: list[Any] = [Jsonb(rows)]
+            cursor.execute(_SAVE, parameters)
     except IntegrityError as error:
         raise _path_taken(error) from error
 

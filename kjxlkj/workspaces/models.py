@@ -115,7 +115,7 @@ class Workspace(models.Model):
             pgtrigger.Trigger(
                 name="workspace_one_owner",
                 when=pgtrigger.After,
-                operation=pgtrigger.Insert | pgtrigger.UpdateOf("owner_id"),
+                operation=pgtrigger.Insert | pgtrigger.UpdateOf("owner_id"),  # type: ignore[no-untyped-call]  # it has no types
                 timing=pgtrigger.Deferred,
                 func=_ONE_OWNER.format(workspace="NEW.id"),
             )
