@@ -13,18 +13,21 @@ KEY_MAX_BYTES = 1024
 
 # Which note a key means: the best rank, then the shortest path, then the oldest note. Deterministic, and one
 # statement for any number of keys.
-_RESOLVE = """
+_MEANT = """
+SELECT DISTINCT ON (name.key) name.key, name.note_id
+FROM notes_notename AS name JOIN notes_note AS note ON note.id = name.note_id
+WHERE name.workspace_id = %s AND name.key = ANY(%s)
+ORDER BY name.key, name.rank, length(note.path), note.id
+"""
+_RESOLVE = f"""
 UPDATE notes_notelink AS link SET target_id = wanted.note_id
 FROM (
-    SELECT l.id, (
-        SELECT name.note_id FROM notes_notename AS name JOIN notes_note AS note ON note.id = name.note_id
-        WHERE name.workspace_id = l.workspace_id AND name.key = l.key
-        ORDER BY name.rank, length(note.path), note.id LIMIT 1
-    ) AS note_id
-    FROM notes_notelink AS l WHERE l.workspace_id = %s AND l.key = ANY(%s)
+    SELECT l.id, meant.note_id FROM notes_notelink AS l LEFT JOIN ({_MEANT}) AS meant USING (key)
+    WHERE l.workspace_id = %s AND l.key = ANY(%s)
 ) AS wanted
 WHERE link.id = wanted.id AND link.target_id IS DISTINCT FROM wanted.note_id
-"""
+"""  # noqa: S608  two constants
+_LINK_COLUMNS = ("workspace_id", "source_id", "position", "kind", "raw", "key", "heading", "text", "target_id")
 
 
 def reindex(workspace_id: UUID, notes: Sequence[Note], *, fresh: bool = False) -> None:
@@ -32,26 +35,36 @@ def reindex(workspace_id: UUID, notes: Sequence[Note], *, fresh: bool = False) -
 
     `fresh` says that the notes are new and there is nothing to clear. Deleted notes lose theirs.
     """
-    keys: set[str] = set()
+    _lock(workspace_id)
+    concerned: set[str] = set()
     if not fresh:
         ids = [note.id for note in notes]
-        keys.update(NoteName.objects.filter(note_id__in=ids).values_list("key", flat=True))
+        concerned.update(NoteName.objects.filter(note_id__in=ids).values_list("key", flat=True))
         NoteName.objects.filter(note_id__in=ids).delete()
         NoteLink.objects.filter(source_id__in=ids).delete()
     live = [note for note in notes if note.deleted_at is None]
     names = [(workspace_id, note.id, key, rank) for note in live for key, rank in _names(note)]
-    links = [row for note in live for row in _links(workspace_id, note)]
     copy_rows(NoteName, ("workspace_id", "note_id", "key", "rank"), names)
-    copy_rows(
-        NoteLink,
-        ("workspace_id", "source_id", "position", "kind", "raw", "key", "heading", "text"),
-        links,
-    )
-    keys.update(name[2] for name in names)
-    keys.update(link[5] for link in links)
-    if keys:
-        with connection.cursor() as cursor:
-            cursor.execute(_RESOLVE, [workspace_id, sorted(keys)])
+    concerned.update(name[2] for name in names)
+    links = [row for note in live for row in _links(workspace_id, note)]
+    with connection.cursor() as cursor:
+        # Links come in resolved; what is left is those that stand elsewhere.
+        cursor.execute(_MEANT, [workspace_id, sorted({link[5] for link in links})])
+        targets = dict(cursor.fetchall())
+        copy_rows(NoteLink, _LINK_COLUMNS, ((*link, targets.get(link[5])) for link in links))
+        if concerned:
+            keys = sorted(concerned)
+            cursor.execute(_RESOLVE, [workspace_id, keys, workspace_id, keys])
+
+
+def _lock(workspace_id: UUID) -> None:
+    """One transaction at a time resolves a workspace's links: of two that write at once, a note and a link to it,
+    the second has to see the first; and they would wait for each other's links.
+
+    It is the lock that numbering the events takes anyway (`workspaces.events.record`), somewhat earlier.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM workspaces_workspace WHERE id = %s FOR NO KEY UPDATE", [workspace_id])
 
 
 def _names(note: Note) -> list[tuple[str, int]]:
