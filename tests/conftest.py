@@ -22,6 +22,11 @@ def make_user(name, **fields):
     return user
 
 
+@pytest.fixture(name="make_user")
+def _make_user(db):
+    return make_user
+
+
 @pytest.fixture
 def owner(db):
     return make_user("owner")
