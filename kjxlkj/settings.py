@@ -115,13 +115,13 @@ def _database() -> dict[str, Any]:
             "NAME": "kjxlkj",
             "EMBEDDED_DATA_DIR": str(DATA_DIR / "postgres"),
         }
-    config: dict[str, Any] = {**dj_database_url.parse(url)}
-    if config["ENGINE"] != "django.db.backends.postgresql":
+    scheme = url.partition(":")[0]
+    if scheme not in {"postgres", "postgresql"}:
         raise ImproperlyConfigured(
-            f"DATABASE_URL: kjxlkj needs PostgreSQL 14 or newer and cannot use {config['ENGINE']!r}. "
+            f"DATABASE_URL: kjxlkj needs PostgreSQL 14 or newer and cannot use “{scheme}”. "
             "Give postgres://user:password@host:5432/name, or leave DATABASE_URL unset for the embedded server."
         )
-    return config
+    return {**dj_database_url.parse(url)}
 
 
 DATABASES = {

