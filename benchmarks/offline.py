@@ -128,7 +128,7 @@ def links(documents: Sequence[Document], *, learn: bool = True) -> None:
 
 
 def tags(documents: Sequence[Document]) -> None:
-    held_out = sample([d for d in documents if d.tags])
+    held_out = sample([d for d in documents if d.tags and len(d.body) > 100])
     index = Index.build(documents, held_out=held_out)
     known = set(index.table.tags)
     blind = [replace(d, tags=()) for d in documents if d.id in held_out]

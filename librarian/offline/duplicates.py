@@ -19,6 +19,9 @@ MIN_OWN = 16
 """Phrases that must be left after those of templates are set aside."""
 CLOSE = 0.6
 """Jaccard similarity from which on two notes are asked about."""
+MOST_NOTES = 6
+"""A phrase that stands in more notes comes from a template, and is no sign that two notes are one."""
+MIN_COSINE = 0.5
 LOOKED_AT = 5
 """Neighbours by TF-IDF that are compared phrase by phrase."""
 _EMPTY = np.uint32(0xFFFFFFFF)
@@ -50,10 +53,12 @@ class Sketcher:
 
 class Duplicates:
     def __init__(self, sketches: Any, vectors: Matrix) -> None:
-        self._sketches, self._vectors = sketches, vectors
+        self._vectors = vectors
+        self._reach = sketches[:, -1]
+        """Beyond the end of a full sketch nothing is known of that note."""
         hashes, notes = np.unique(sketches[sketches != _EMPTY], return_counts=True)
-        # Phrases that stand in many notes come from a template and are no sign that two notes are one.
-        self._template = hashes[notes > max(4, len(sketches) // 200)]
+        self._template = hashes[notes > MOST_NOTES]
+        self._own = np.where(np.isin(sketches, self._template), _EMPTY, sketches)
 
     def propose(
         self,
@@ -71,27 +76,28 @@ class Duplicates:
         proposals = []
         asked = [i for i, sketch in enumerate(sketched) if sketch[0] != _EMPTY]
         near = nearest(queries[asked], self._vectors, LOOKED_AT, [rows[i] for i in asked])
-        for i, (others, _) in zip(asked, near, strict=True):
-            pairs = [(self._alike(sketched[i], self._sketches[other]), -int(other)) for other in others]
-            alike, negative = max((p for p in pairs if ids[-p[1]] < sources[i].id), default=(0.0, 0))
+        for i, (others, cosines) in zip(asked, near, strict=True):
+            other, alike = self._likest(sketched[i], others[cosines >= MIN_COSINE])
             confidence = round(min(0.97, alike), 4)
-            if alike >= CLOSE and confidence >= minimum:
+            if alike >= CLOSE and confidence >= minimum and ids[other] < sources[i].id:
                 reason = (
-                    f"“{sources[i].title}” and “{titles[-negative]}” look like the same note (about "
+                    f"“{sources[i].title}” and “{titles[other]}” look like the same note (about "
                     f"{round(alike * 100)} % of their phrases agree): which one stays?"
                 )
                 proposals.append(Proposal("defer", sources[i].id, None, None, None, reason, confidence))
         return proposals
 
-    def _alike(self, left: Any, right: Any) -> float:
-        """Jaccard similarity of what is not template, estimated from the smallest hashes of the union."""
-        # Beyond the end of a full sketch nothing is known of that note.
-        limit = min(left[-1], right[-1])
-        left, right = self._own(left[left <= limit]), self._own(right[right <= limit])
-        if min(len(left), len(right)) < MIN_OWN:
-            return 0.0
-        return len(np.intersect1d(left, right)) / len(np.union1d(left, right))
-
-    def _own(self, sketch: Any) -> Any:
-        present = sketch[sketch != _EMPTY]
-        return present[~np.isin(present, self._template)]
+    def _likest(self, sketch: Any, others: Any) -> tuple[int, float]:
+        """The likest of the notes `others`, and how like: the Jaccard similarity of what is not template."""
+        own = sketch[(sketch != _EMPTY) & ~np.isin(sketch, self._template)]
+        best = (0, 0.0)
+        for other in others:
+            limit = min(sketch[-1], self._reach[other])
+            left, right = own[own <= limit], self._own[other]
+            right = right[(right <= limit) & (right != _EMPTY)]
+            if min(len(left), len(right)) >= MIN_OWN:
+                shared = len(np.intersect1d(left, right, assume_unique=True))
+                alike = shared / (len(left) + len(right) - shared)
+                if alike > best[1]:
+                    best = (int(other), alike)
+        return best

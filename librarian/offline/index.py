@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -142,7 +143,7 @@ def _load(path: str, _changed: int, _inode: int) -> Index:
             if state["format"] != FORMAT:
                 raise IndexUnreadableError(f"{path} is an index of format {state['format']}, not {FORMAT}")
             return _restored(state, arrays)
-    except (ValueError, KeyError, EOFError) as error:
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise IndexUnreadableError(f"{path} is not a readable index: {error}") from error
 
 

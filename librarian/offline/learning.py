@@ -143,7 +143,8 @@ def teach_links(
     labels: list[bool] = []
     for row, (masked, mentions) in mentioned.items():
         lesson = lessons[row]
-        author = Author(row, vault.folders[row], vault.sizes[row], lesson.targets, lesson.phrases, counted=True)
+        length = relink.free_length(masked)
+        author = Author(row, vault.folders[row], length, lesson.targets, lesson.phrases, counted=True)
         candidates = linker.candidates(author, masked, mentions)
         found += candidates
         authors += [row] * len(candidates)

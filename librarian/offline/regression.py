@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+REACH = 3.0
+"""Standard deviations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Regression:
         """Newton's method on standardised features; `ridge` keeps it finite where classes are separable."""
         mean, scale = features.mean(0), features.std(0)
         scale[scale == 0] = 1
-        design = np.column_stack([np.ones(len(features)), (features - mean) / scale])
+        design = np.column_stack([np.ones(len(features)), _standard(features, mean, scale)])
         weights = np.zeros(design.shape[1])
         penalty = np.full(design.shape[1], ridge)
         penalty[0] = 1e-6
@@ -38,8 +40,13 @@ class Regression:
 
     def logits(self, features: Floats) -> Floats:
         """Summed row by row, not by BLAS, whose last bits depend on how many rows it is given."""
-        scaled = (features - self.mean) / self.scale
+        scaled = _standard(features, self.mean, self.scale)
         return np.asarray((scaled * self.weights[1:]).sum(1) + self.weights[0])
+
+
+def _standard(features: Floats, mean: Floats, scale: Floats) -> Floats:
+    """Cut off at REACH, so that a note unlike those learned from in one respect is not judged by that alone."""
+    return np.clip((features - mean) / scale, -REACH, REACH)
 
 
 def sigmoid(x: Floats) -> Floats:

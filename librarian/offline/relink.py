@@ -35,6 +35,7 @@ class Author:
     """-1 for a note that the index does not know."""
     folder: str
     length: int
+    """`free_length` of its text: with the markup of links it would give away how many there are."""
     targets: frozenset[int] = frozenset()
     phrases: frozenset[str] = frozenset()
     """Targets and phrases of its own links, which must not count as evidence for themselves."""
@@ -125,7 +126,7 @@ class Linker:
         found: list[tuple[int, Candidate]] = []
         for i, source in enumerate(sources):
             row = self._vault.row.get(source.id, -1)
-            author = Author(row, source.folder, len(source.body), counted=row in self._counted)
+            author = Author(row, source.folder, free_length(masked[i]), counted=row in self._counted)
             linked = self._vault.linked_from(source)
             found += [
                 (i, c)
@@ -192,6 +193,10 @@ def _best_reading(judged: list[tuple[float, Candidate]]) -> list[tuple[float, Ca
             targets.add(first[1].target)
             best.append(first)
     return best
+
+
+def free_length(masked: str) -> int:
+    return len(masked) - masked.count(HIDDEN)
 
 
 def feature_table(candidates: Sequence[Candidate], authors: Sequence[int], queries: Matrix, vectors: Matrix) -> Floats:

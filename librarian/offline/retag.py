@@ -58,7 +58,7 @@ class TagTable:
         self.position = {int(row): i for i, row in enumerate(self.rows)}
         self._by_first_term: defaultdict[str, list[tuple[int, str]]] = defaultdict(list)
         for i, tag in enumerate(self.tags):
-            spelled = list(terms(_SEPARATORS.sub(" ", tag)))
+            spelled = terms(_SEPARATORS.sub(" ", tag))
             if spelled:
                 self._by_first_term[spelled[0]].append((i, f" {' '.join(spelled)} "))
 
@@ -93,7 +93,7 @@ class TagTable:
     def named(self, title: str, text: str) -> Floats:
         """3 for a tag named in the title, 1 to 2 in the text (more for often)."""
         result = np.zeros(len(self.tags))
-        in_title, in_text = list(terms(title)), list(terms(text))
+        in_title, in_text = terms(title), terms(text)
         spelled_title, spelled_text = f" {' '.join(in_title)} ", f" {' '.join(in_text)} "
         for term in set(in_title) | set(in_text):
             for tag, spelled in self._by_first_term.get(term, ()):
@@ -130,7 +130,10 @@ class Tagger:
         result = np.empty((len(sources), len(table.tags), 10))
         for i, (folder, title, text) in enumerate(sources):
             mine = own[i]
-            base = (table.sizes - (0 if mine is None else mine) + 0.1) / (len(table.rows) + 1)
+            others, sizes = len(table.rows), table.sizes
+            if mine is not None:
+                others, sizes = others - 1, sizes - mine
+            base = (sizes + 0.1) / (others + 1)
             share, closest, top = self._shares(near[i], NEIGHBOURS), self._shares(near[i], CLOSEST), _top(near[i])
             centroid = self._centroid(likeness[i], queries[i], mine)
             named = table.named(title, text)

@@ -124,7 +124,7 @@ def _opening(body: str) -> str | None:
     """The first sentence that says something, as far as it fits in a title."""
     for line in plain_text(body).splitlines():
         sentence = _SENTENCE_END.split(_LINE_START.sub("", line).strip(), maxsplit=1)[0].strip(" .:;,。")
-        telling = list(terms(sentence))
+        telling = terms(_CALENDAR.sub(" ", sentence))
         if sentence.startswith("("):
             continue
         if (CJK.search(sentence) and len(telling) >= 3) or (len(words(sentence)) >= 3 and len(telling) >= 2):

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from functools import lru_cache
 
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -68,6 +67,5 @@ def terms_of(word: str) -> tuple[str, ...]:
     return (low,)
 
 
-def terms(text: str) -> Iterator[str]:
-    for word in words(text):
-        yield from terms_of(word)
+def terms(text: str) -> list[str]:
+    return [term for word in words(text) for term in terms_of(word)]
