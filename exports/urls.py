@@ -1,3 +1,9 @@
-from django.urls import URLPattern, URLResolver
+"""Addresses below /api."""
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from exports.api import ExportViewSet
+from kjxlkj.api import Router
+
+router = Router()
+router.register("admin/export", ExportViewSet, "export")
+
+urlpatterns = router.urls

@@ -1,4 +1,4 @@
-"""Files into Django's storage: whole or not at all."""
+"""Files written whole or not at all, into Django's storage or where a person asks for one."""
 
 import os
 import tempfile
@@ -45,6 +45,21 @@ def keep(file: IO[bytes], name: str) -> str:
     os.replace(file.name, target)
     _sync(target.parent)
     return name
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write, which takes the place of `path` at the end, or leaves no trace after an exception."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)
+            _sync(path.parent)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(file.name)
 
 
 def _local_path(name: str) -> Path | None:

@@ -1,0 +1,72 @@
+"""Exports over HTTP."""
+
+from django.http import FileResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import GenericViewSet
+
+from exports import services
+from exports.models import ExportJob
+from exports.serializers import ExportOut, ExportQuery, MarkdownExportIn
+from kjxlkj.api import AnyAccept, WorkspaceScoped, acting_user, read_body, read_query, workspace_for
+from kjxlkj.workspaces.models import Workspace
+from kjxlkj.workspaces.roles import Right, may, require, scoped
+
+
+class ExportViewSet(WorkspaceScoped, GenericViewSet[ExportJob]):
+    """For those who may export: an archive holds every note. Those made before an archiving stay to be had."""
+
+    queryset = ExportJob.objects.select_related("workspace")
+    serializer_class = ExportOut
+    lookup_value_regex = "[^/]+"
+    noun = "EXPORT"
+    ordering = ("-created_at", "-id")
+    content_negotiation_class = AnyAccept
+
+    @extend_schema(parameters=[ExportQuery])
+    def list(self, request: Request) -> Response:
+        asked = read_query(request, ExportQuery)
+        if workspace_id := asked.get("workspace_id"):
+            self._check(workspace_for(acting_user(request), workspace_id, Right.READ))
+        rows = scoped(ExportJob.objects.filter(**asked), request.user, Right.MANAGE)
+        return self.get_paginated_response(ExportOut(self.paginate_queryset(rows), many=True).data)
+
+    def retrieve(self, request: Request, pk: str) -> Response:
+        read_query(request)
+        return Response(ExportOut(self._job()).data)
+
+    @extend_schema(request=MarkdownExportIn, responses={202: ExportOut})
+    @action(detail=False, methods=["post"])
+    def markdown(self, request: Request) -> Response:
+        """Queue an archive of a workspace's notes, or of those that meet a condition."""
+        given = read_body(request, MarkdownExportIn)
+        actor = acting_user(request)
+        workspace = workspace_for(actor, given["workspace_id"], Right.MANAGE)
+        job = services.request_markdown_export(workspace, actor=actor, condition=given["condition"])
+        job.refresh_from_db()
+        return Response(ExportOut(job).data, 202)
+
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
+    @action(detail=True)
+    def artifact(self, request: Request, pk: str) -> FileResponse:
+        """The archive. 409 EXPORT_NOT_READY while it is being made."""
+        read_query(request)
+        job = self._job()
+        return FileResponse(
+            services.open_artifact(job), as_attachment=True, filename=job.filename, content_type="application/zip"
+        )
+
+    def _job(self) -> ExportJob:
+        job: ExportJob = self.get_object()
+        # A backup has no workspace; only superusers see it at all.
+        if job.workspace is not None:
+            self._check(job.workspace)
+        return job
+
+    def _check(self, workspace: Workspace) -> None:
+        user = acting_user(self.request)
+        if not may(user, workspace, Right.MANAGE):
+            require(user, workspace, Right.MANAGE)

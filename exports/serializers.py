@@ -1,0 +1,33 @@
+"""Wire shapes of exports."""
+
+from rest_framework import serializers
+
+from exports.models import ExportJob, ExportKind
+from kjxlkj.api import Shape
+from kjxlkj.jobs.models import JobStatus
+
+
+class ExportOut(serializers.ModelSerializer[ExportJob]):
+    workspace_id = serializers.UUIDField(read_only=True, allow_null=True)
+    run_id = serializers.UUIDField(read_only=True, allow_null=True)
+    created_by_id = serializers.UUIDField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = ExportJob
+        fields = [
+            "id", "workspace_id", "run_id", "kind", "condition_json", "status", "attempts", "progress_done",
+            "progress_total", "progress_label", "error_code", "error_detail", "filename", "size", "sha256",
+            "summary_json", "created_by_id", "created_at", "started_at", "finished_at", "expires_at",
+        ]  # fmt: skip
+        read_only_fields = fields
+
+
+class MarkdownExportIn(Shape):
+    workspace_id = serializers.UUIDField()
+    condition = serializers.JSONField(default=dict, help_text="Which notes, as in rules. Left out: every note.")
+
+
+class ExportQuery(Shape):
+    workspace_id = serializers.UUIDField(required=False, help_text="Left out: all of your workspaces.")
+    kind = serializers.ChoiceField(choices=ExportKind.choices, required=False)
+    status = serializers.ChoiceField(choices=JobStatus.choices, required=False)
