@@ -218,4 +218,4 @@ def _runs_panel(request: HttpRequest) -> Mapping[str, Any] | None:
     }
 
 
-add_panel("automation/_runs_panel.html", _runs_panel)
+add_panel(20, "automation/_runs_panel.html", _runs_panel)

@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
+from exports import services
 from exports.models import ExportJob, ExportKind
 from kjxlkj.admin_site import add_panel
 from kjxlkj.errors import DomainError
@@ -76,8 +77,6 @@ class ExportAdmin(ScopedAdmin):
     def markdown_view(self, request: HttpRequest) -> HttpResponse:
         mine = scoped(Workspace.objects.all(), request.user, path="pk")
         workspace = get_object_or_404(mine, slug=request.POST.get("workspace", ""))
-        from exports import services
-
         try:
             services.request_markdown_export(workspace, actor=actor(request))
         except DomainError as error:
@@ -98,4 +97,4 @@ def _latest(request: HttpRequest) -> Mapping[str, Any] | None:
     return {"jobs": jobs} if jobs else None
 
 
-add_panel("exports/_latest.html", _latest)
+add_panel(30, "exports/_latest.html", _latest)

@@ -24,10 +24,12 @@ class Page:
 class Panel:
     """A part of the front page: `context` is asked for what `template` shows as `panel`; None leaves it out."""
 
+    place: int
     template: str
     context: Callable[[HttpRequest], Mapping[str, Any] | None]
 
 
+_ORDER = {label: place for place, label in enumerate(("notes", "automation", "exports", "workspaces"))}
 _pages: list[Page] = []
 _panels: list[Panel] = []
 
@@ -37,8 +39,10 @@ def add_page(route: str, view: Callable[..., HttpResponse], name: str) -> None:
     _pages.append(Page(route, view, name))
 
 
-def add_panel(template: str, context: Callable[[HttpRequest], Mapping[str, Any] | None]) -> None:
-    _panels.append(Panel(template, context))
+def add_panel(place: int, template: str, context: Callable[[HttpRequest], Mapping[str, Any] | None]) -> None:
+    """Show a panel on the front page, those with a lower `place` first."""
+    _panels.append(Panel(place, template, context))
+    _panels.sort(key=lambda panel: panel.place)
 
 
 class AdminSite(admin.AdminSite):
@@ -46,10 +50,17 @@ class AdminSite(admin.AdminSite):
     site_title = "kjxlkj"
     index_title = "Overview"
     site_url = None
+    # Our header leads everywhere, at any width.
+    enable_nav_sidebar = False
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         pages = [path(page.route, self.admin_view(page.view), name=page.name) for page in _pages]
         return [*pages, *super().get_urls()]
+
+    def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
+        """Our apps in the order of use, then the machinery's."""
+        apps: list[Any] = super().get_app_list(request, app_label)
+        return sorted(apps, key=lambda app: _ORDER.get(app["app_label"], len(_ORDER)))
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         found = [(panel.template, panel.context(request)) for panel in _panels]

@@ -11,4 +11,4 @@ add_page("review/run/<uuid:run_id>/undo/", pages.undo_run, "review_undo_run")
 add_page("review/<uuid:operation_id>/", pages.operation, "review_operation")
 add_page("review/<uuid:operation_id>/edit/", pages.edit, "review_edit")
 
-add_panel("review/_waiting.html", pages.waiting_panel)
+add_panel(10, "review/_waiting.html", pages.waiting_panel)

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.utils.safestring import SafeString
 
 from kjxlkj.errors import DomainError
-from kjxlkj.notes.markdown import ParsedLink, name_key, parse_links, strip_links
+from kjxlkj.notes.markdown import ParsedLink, name_key, parse_links, plain_text
 from kjxlkj.notes.models import Note
 from kjxlkj.notes.tags import normalise_tag
 from librarian.diff import Hunk, hunks, only_whitespace_changed, word_diff
@@ -169,8 +169,8 @@ def sentence_around(body: str, start: int, end: int) -> tuple[str, str]:
 
 
 def _plain(text: str) -> str:
-    """On one line, links as they read; a space at an edge stays, for it parts the text from the linked words."""
-    return re.sub(r"\s+", " ", strip_links(text))
+    """On one line, as it reads; a space at an edge stays, for it parts the text from the linked words."""
+    return re.sub(r"\s+", " ", plain_text(text))
 
 
 def _shortened_left(text: str) -> str:

@@ -89,13 +89,13 @@ class Card:
 
     @property
     def confidence_words(self) -> str:
-        sure = self.operation.confidence
-        return "high" if sure >= 0.85 else "medium" if sure >= 0.6 else "low"
+        return "high" if self.percent >= 85 else "medium" if self.percent >= 60 else "low"
 
     @property
     def provider(self) -> str:
         report = getattr(self.operation.run, "report", None)
-        return " · ".join(word for word in (report.provider_kind, report.model) if word) if report else ""
+        words = (report.provider_kind, report.model) if report else ()
+        return " · ".join(dict.fromkeys(word for word in words if word))
 
     @property
     def reject_words(self) -> str:

@@ -94,14 +94,14 @@ class DeletedFilter(admin.SimpleListFilter):
 @admin.register(Note)
 class NoteAdmin(ScopedAdmin):
     add_right = change_right = Right.WRITE
-    list_display = ["name", "path", "labels", "workspace", "updated_at"]
+    list_display = ["name", "labels", "workspace", "updated_at"]
     list_display_links = None
     list_select_related = ["workspace"]
     list_filter = [WorkspaceFilter, FolderFilter, TagFilter, UntaggedFilter, DeletedFilter]
     search_fields = ["title"]  # Shows the search box; get_search_results decides.
     search_help_text = 'Words, "phrases", or, -without.'
-    ordering = ["-updated_at"]
-    sortable_by = ["path", "updated_at"]
+    ordering = ["-updated_at", "pk"]  # Of a search: by rank, see get_search_results.
+    sortable_by = ["name", "updated_at"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Note]:
         return cast(NoteQuerySet, super().get_queryset(request)).without_text()
@@ -109,20 +109,22 @@ class NoteAdmin(ScopedAdmin):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return NoteList
 
-    def get_ordering(self, request: HttpRequest) -> list[str]:
-        return ["-rank", "pk"] if request.GET.get("q", "").strip() and _is_list(request) else ["-updated_at", "pk"]
-
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Note], search_term: str
     ) -> tuple[QuerySet[Note], bool]:
         term = search_term.replace("\0", "").strip()
         return (ranked(queryset, term) if term else queryset), False
 
-    @admin.display(description="note")
+    @admin.display(description="note", ordering="path")
     def name(self, note: Note) -> SafeString:
-        link = format_html('<a href="{}">{}</a>', reverse("admin:notes_note_change", args=[note.pk]), note.title)
-        snippet = vars(note).get("snippet")
-        return format_html('{}<span class="snippet">{}</span>', link, highlighted(snippet)) if snippet else link
+        snippet = highlighted(vars(note).get("snippet", ""))
+        return format_html(
+            '<a class="note" href="{}">{}</a> <span class="path">{}</span><span class="snippet">{}</span>',
+            reverse("admin:notes_note_change", args=[note.pk]),
+            note.title,
+            note.path,
+            snippet,
+        )
 
     @admin.display(description="tags")
     def labels(self, note: Note) -> SafeString:
@@ -147,11 +149,6 @@ class NoteAdmin(ScopedAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-
-def _is_list(request: HttpRequest) -> bool:
-    match = request.resolver_match
-    return match is not None and match.url_name == "notes_note_changelist"
 
 
 @admin.register(Attachment)

@@ -56,7 +56,7 @@ def version(request: HttpRequest, note_id: UUID, version: int) -> HttpResponse:
     note = _note(request, note_id)
     event = get_object_or_404(note.history.select_related("actor"), seq=version)
     after = state_at(note, version)
-    before = state_at(note, version - 1) if version > 1 else {name: "" for name in after}
+    before = state_at(note, version - 1) if version > 1 else dict.fromkeys(after, "")
     context = {
         "title": f"Version {version} of {note.title}",
         "note": note,

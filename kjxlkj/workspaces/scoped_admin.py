@@ -12,6 +12,7 @@ from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
+from django.utils.text import capfirst
 
 from kjxlkj.errors import DomainError
 from kjxlkj.workspaces.models import Membership, User, Workspace
@@ -71,6 +72,7 @@ class ScopedAdmin(ModelAdmin):
     # Deleting many at once would go past the services.
     actions: Sequence[Any] | None = None
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     paginator = BoundedPaginator
     list_per_page = 50
 
@@ -108,6 +110,10 @@ class ScopedAdmin(ModelAdmin):
         if obj is not None:
             return may(user, self.workspace_of(obj), right)
         return user.is_superuser or any(role in roles_with(right) for role in _roles(request, user))
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def changeform_view(
         self,
