@@ -35,7 +35,7 @@ class Running:
     def processes(self) -> list[psutil.Process]:
         """All of its descendants; remembered, to be looked for when it is gone."""
         try:
-            found = psutil.Process(self.process.pid).children(recursive=True)
+            found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
         except psutil.NoSuchProcess:
             found = []
         self.seen |= {process.pid: process for process in found}

@@ -14,7 +14,12 @@ from tests.faults.conftest import Running
 from tests.jobs.conftest import add_errand, history, wait_for
 from tests.jobs.testapp.models import Errand
 
-pytestmark = [pytest.mark.faults, pytest.mark.django_db(transaction=True)]
+pytestmark = [
+    pytest.mark.faults,
+    pytest.mark.django_db(transaction=True),
+    # One after another: each has half a dozen processes, and waits for what takes them seconds.
+    pytest.mark.xdist_group("faults"),
+]
 
 Supervise = Callable[..., Running]
 
@@ -155,9 +160,10 @@ def test_the_next_supervisor_takes_up_what_a_killed_one_left(supervise: Supervis
 
 
 def test_an_address_that_is_taken_is_refused_before_anything_starts(free_port: int) -> None:
+    before = psutil.Process().children()
     with socket.socket() as other:
         other.bind(("127.0.0.1", free_port))
         other.listen()
         with pytest.raises(Conflict, match="choose another port"):
             Supervisor(bind=f"127.0.0.1:{free_port}", queues={"default": 1}).run()
-    assert psutil.Process().children() == []
+    assert psutil.Process().children() == before
