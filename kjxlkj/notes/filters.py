@@ -5,6 +5,7 @@ A condition is a JSON tree: `{"all": [...]}`, `{"any": [...]}`, `{"not": {...}}`
 JSON path; `condition_q` turns a tree into one SQL condition.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -24,6 +25,8 @@ from kjxlkj.notes.tags import normalise_tag
 MAX_DEPTH = 8
 MAX_NODES = 100
 TEXT_MAX = 500
+# PostgreSQL takes neither, not even to compare with.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class BadValue(ValueError):
@@ -46,8 +49,8 @@ class Filter:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise BadValue("expected a text that is not empty")
-    if len(value) > TEXT_MAX or "\0" in value:
-        raise BadValue(f"expected at most {TEXT_MAX} characters and no NUL")
+    if len(value) > TEXT_MAX or _UNSTORABLE.search(value):
+        raise BadValue(f"expected at most {TEXT_MAX} characters, no NUL and no lone surrogate")
     return value
 
 
@@ -156,9 +159,7 @@ VOCABULARY: dict[str, Filter] = {
     "min_length": Filter(
         "text at least this long", _NUMBER, _whole, lambda v: Q(GreaterThanOrEqual(Length("body"), v))
     ),
-    "max_length": Filter(
-        "text at most this long", _NUMBER, _whole, lambda v: Q(LessThanOrEqual(Length("body"), v))
-    ),
+    "max_length": Filter("text at most this long", _NUMBER, _whole, lambda v: Q(LessThanOrEqual(Length("body"), v))),
     "created_since": Filter("created since", _TIME, _time, lambda v: Q(created_at__gte=v)),
     "updated_since": Filter("changed since", _TIME, _time, lambda v: Q(updated_at__gte=v)),
     "created_within_days": Filter("created within days", _DAYS, _days, _since("created_at")),

@@ -24,6 +24,8 @@ _CONSTANTS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null":
 _CONSTANTS |= dict.fromkeys(("true", "True", "TRUE"), True) | dict.fromkeys(("false", "False", "FALSE"), False)
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})\Z")
 _FLOAT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)?\.[0-9]+(?:[eE][-+]?[0-9]{1,3})?\Z")
+# Escapes can write what no database holds: NUL, and halves of surrogate pairs.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _TEXT_TAG = "tag:yaml.org,2002:str"
 
 
@@ -147,7 +149,7 @@ class _Composer:
         return node
 
     def _scalar(self, event: Any) -> Node:
-        text = event.value.replace("\0", "\ufffd") if "\0" in event.value else event.value
+        text = _UNSTORABLE.sub("\ufffd", event.value)
         self._grow(1 + len(text))
         value = _resolve(text) if event.implicit[0] and event.tag != _TEXT_TAG else text
         style = event.style or ""
