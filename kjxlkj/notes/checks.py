@@ -50,7 +50,7 @@ def check_body(value: object) -> str:
 
 
 def check_path(value: object) -> str:
-    path = _text("path", value).strip()
+    path = _text("path", value)
     parts = path.split("/")
     if path and (path.startswith("/") or "\\" in path or any(part in {"", ".", ".."} for part in parts)):
         raise field_error(

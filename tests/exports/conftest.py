@@ -1,0 +1,67 @@
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from exports.markdown_export import write_archive
+from exports.models import ExportJob
+from kjxlkj.jobs import services as jobs
+from kjxlkj.notes.cause import by
+from kjxlkj.notes.services import NewNote, create_note
+
+
+@pytest.fixture(autouse=True)
+def files(settings, tmp_path):
+    """Attachments and artifacts of one test."""
+    settings.MEDIA_ROOT = tmp_path / "files"
+    return settings.MEDIA_ROOT
+
+
+@pytest.fixture
+def notes(workspace, owner):
+    """Three notes, one of them without a path, one in an inbox."""
+    news = [
+        NewNote("Plan", "See [[log]].\n", "plan.md", tags=["a"]),
+        NewNote("log", "# Log\n", "inbox/log.md"),
+        NewNote("No file / yet?", "text"),
+    ]
+    return [create_note(workspace, new, cause=by(owner)) for new in news]
+
+
+def archive(workspace, condition=None) -> bytes:
+    target = io.BytesIO()
+    write_archive(target, workspace, condition or {})
+    return target.getvalue()
+
+
+def entries(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def manifest(data: bytes) -> dict[str, dict]:
+    """What the manifest says of each file, by its path in the archive."""
+    return {record["path"]: record for record in json.loads(entries(data)["manifest.json"])["files"]}
+
+
+def originals(data: bytes) -> dict[str, bytes]:
+    """The files under the paths that they had in the workspace."""
+    records = manifest(data)
+    return {
+        records[path].get("original_path", path): content
+        for path, content in entries(data).items()
+        if path != "manifest.json"
+    }
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def execute(job: ExportJob) -> ExportJob:
+    """Deliver its message; the row as it is afterwards."""
+    jobs.execute("exports.exportjob", job.pk)
+    job.refresh_from_db()
+    return job

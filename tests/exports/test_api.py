@@ -1,0 +1,101 @@
+"""Exports over HTTP."""
+
+import hashlib
+
+import pytest
+
+from exports.models import ExportJob
+from exports.services import request_markdown_export
+from kjxlkj.workspaces.models import Workspace
+from tests.exports.conftest import entries, execute
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def job(workspace, owner, notes):
+    return execute(request_markdown_export(workspace, actor=owner))
+
+
+def test_an_export_is_ordered_watched_and_fetched(client_for, admin, workspace, notes):
+    api = client_for(admin)
+    answer = api.post("/api/admin/export/markdown", {"workspace_id": workspace.id})
+    assert answer.status_code == 202
+    assert answer.json()["status"] == "queued"
+    address = f"/api/admin/export/{answer.json()['id']}"
+    early = api.get(f"{address}/artifact")
+    assert (early.status_code, early.json()["code"]) == (409, "EXPORT_NOT_READY")
+    execute(ExportJob.objects.get())
+    told = api.get(address).json()
+    assert (told["status"], told["created_by_id"]) == ("succeeded", str(admin.id))
+    artifact = api.get(f"{address}/artifact")
+    data = b"".join(artifact.streaming_content)
+    assert artifact.status_code == 200
+    assert artifact["Content-Type"] == "application/zip"
+    assert artifact["Content-Disposition"] == f'attachment; filename="{told["filename"]}"'
+    assert artifact["X-Content-Type-Options"] == "nosniff"
+    assert artifact["Content-Length"] == str(told["size"])
+    assert hashlib.sha256(data).hexdigest() == told["sha256"]
+
+
+def test_a_condition_is_understood_and_its_faults_are_named(client_for, owner, workspace, notes):
+    api = client_for(owner)
+    bad = api.post("/api/admin/export/markdown", {"workspace_id": workspace.id, "condition": {"tag": 3}})
+    assert (bad.status_code, bad.json()["code"]) == (422, "RULE_INVALID")
+    assert bad.json()["details"]["faults"][0]["path"] == "$.tag"
+    good = api.post("/api/admin/export/markdown", {"workspace_id": workspace.id, "condition": {"tag": "a"}})
+    assert good.status_code == 202
+    job = execute(ExportJob.objects.get())
+    assert set(entries(job.file.read())) == {"plan.md", "manifest.json"}
+
+
+@pytest.mark.parametrize("who", ["editor", "viewer"])
+def test_members_without_the_right_are_told_so(client_for, request, job, workspace, who):
+    api = client_for(request.getfixturevalue(who))
+    answers = [
+        api.post("/api/admin/export/markdown", {"workspace_id": workspace.id}),
+        api.get(f"/api/admin/export?workspace_id={workspace.id}"),
+        api.get(f"/api/admin/export/{job.pk}"),
+        api.get(f"/api/admin/export/{job.pk}/artifact"),
+    ]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(403, "ROLE_FORBIDDEN")] * 4
+    assert api.get("/api/admin/export").json()["results"] == []
+
+
+def test_to_strangers_nothing_is_there(client_for, outsider, job, workspace):
+    api = client_for(outsider)
+    answers = [
+        api.post("/api/admin/export/markdown", {"workspace_id": workspace.id}),
+        api.get(f"/api/admin/export?workspace_id={workspace.id}"),
+        api.get(f"/api/admin/export/{job.pk}"),
+        api.get(f"/api/admin/export/{job.pk}/artifact"),
+        api.get("/api/admin/export/nonsense"),
+    ]
+    assert [answer.status_code for answer in answers] == [404] * 5
+    assert answers[2].json() == {**answers[4].json(), "request_id": answers[2].json()["request_id"]}
+    assert api.get("/api/admin/export").json()["results"] == []
+
+
+def test_lists_are_by_workspace_and_status(client_for, owner, job, workspace):
+    waiting = request_markdown_export(workspace, actor=owner)
+    api = client_for(owner)
+    rows = api.get(f"/api/admin/export?workspace_id={workspace.id}").json()["results"]
+    assert [row["id"] for row in rows] == [str(waiting.pk), str(job.pk)]
+    rows = api.get("/api/admin/export?status=succeeded").json()["results"]
+    assert [row["id"] for row in rows] == [str(job.pk)]
+    assert api.get("/api/admin/export?status=nonsense").status_code == 400
+
+
+def test_an_archive_outlives_the_archiving_of_its_workspace(client_for, owner, job):
+    Workspace.objects.update(state="archived")
+    assert client_for(owner).get(f"/api/admin/export/{job.pk}/artifact").status_code == 200
+
+
+def test_a_backup_is_for_superusers(client_for, owner, superuser):
+    backup = ExportJob.objects.create(kind="sql")
+    assert client_for(owner).get(f"/api/admin/export/{backup.pk}").status_code == 404
+    assert client_for(superuser).get(f"/api/admin/export/{backup.pk}").status_code == 200
+
+
+def test_nobody_exports_without_logging_in(client, job):
+    assert client.get(f"/api/admin/export/{job.pk}/artifact").status_code == 401
