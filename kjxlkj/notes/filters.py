@@ -135,7 +135,10 @@ def _is(condition: Q) -> Callable[[bool], Q]:
     return lambda wanted: condition if wanted else ~condition
 
 
-_LINKS_OUT = Q(Exists(NoteLink.objects.filter(source=OuterRef("pk"), target__isnull=False)))
+# A note that links to itself is connected with nothing.
+_LINKS_OUT = Q(
+    Exists(NoteLink.objects.filter(source=OuterRef("pk"), target__isnull=False).exclude(target=OuterRef("pk")))
+)
 _LINKED_TO = Q(Exists(NoteLink.objects.filter(target=OuterRef("pk")).exclude(source=OuterRef("pk"))))
 
 
