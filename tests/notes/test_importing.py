@@ -19,7 +19,10 @@ from kjxlkj.notes.services import NewNote, create_note, delete_note, update_note
 from kjxlkj.workspaces.models import WorkspaceEvent
 from tests.jobs.conftest import wait_for
 
-PLAN = "---\ntitle: The plan # ours\ntags: [Big Idea, later]\naliases: [Masterplan]\n---\nSee [[log]] and [x](sub/log.md).\n"
+PLAN = (
+    "---\ntitle: The plan # ours\ntags: [Big Idea, later]\naliases: [Masterplan]\n---\n"
+    "See [[log]] and [x](sub/log.md).\n"
+)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,232 @@
+"""What comes in goes out again to the byte; what goes out comes in again as it was."""
+
+import io
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+import kjxlkj
+from kjxlkj.ids import new_id
+from kjxlkj.notes.attachments import content_of, save_attachments, store
+from kjxlkj.notes.cause import by
+from kjxlkj.notes.importing import import_vault
+from kjxlkj.notes.models import Attachment, Note, NoteLink
+from kjxlkj.notes.services import NewNote, create_notes, delete_note, update_note
+from kjxlkj.workspaces.services import create_workspace
+from tests.exports.conftest import archive, entries, manifest, originals, tree
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CORPORA = Path(os.environ.get("KJXLKJ_CORPORA", Path(kjxlkj.__file__).parents[1].parent / "shared" / "corpora"))
+
+PIECES = [
+    "---\n", "---\r\n", "--- \n", "...\n", "\n", "\r\n", "\r", "\ufeff", "title: x\n", "title: 'it''s'\n", "title:\n",
+    "title: [a, b]\n", "title: 2024-01-01\n", "tags: [Big Idea, b]\n", "tags:\n  - one\n  - \"two\" # why\n",
+    "tags: one two\r\n", "Tags: &t [x]\n", "other: *t\n", "aliases: [A, B]\n", "alias: " + "long " * 60 + "\n",
+    "key: [\n", "key: |\n  ---\n  text\n", "{a: b}\n", "# Heading\n", "text", " ", "\t", "```\n---\n", "[[link]]",
+    "[[a|b]] ", "😀", "e\u0301", "é", "\x0b", "\u2028", "{{< x >}}\n", "tag: \"\\u0000\"\n", "title: \"\\ud800\"\n",
+    "title: " + "w" * 250 + "\n", "? complex\n: value\n", "<<: {a: 1}\n", "%YAML 1.1\n", "a: !!binary aGk=\n",
+]  # fmt: skip
+TEXTS = st.lists(st.sampled_from(PIECES) | st.text(st.characters(exclude_categories=["Cs"]), max_size=5), max_size=12)
+NOTES = TEXTS.map(lambda pieces: "".join(pieces).replace("\0", ""))
+NAMES = st.sampled_from(
+    [
+        "a",
+        "A",
+        "b",
+        "é",
+        "e\u0301",
+        "CON",
+        "x:y",
+        "dot.",
+        " blank",
+        "blank ",
+        "n" * 120,
+        "ß",
+        "日本",
+        "😀",
+        "a?",
+        "README",
+    ]
+)
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+
+
+@st.composite
+def vaults(draw) -> dict[str, bytes]:
+    """A tree of files: no name is a file and a folder at once."""
+    notes = {f"{path}.md": text.encode() for path, text in draw(st.dictionaries(PATHS, NOTES, max_size=6)).items()}
+    others = {f"{path}.bin": data for path, data in draw(st.dictionaries(PATHS, st.binary(), max_size=3)).items()}
+    return {**notes, **others}
+
+
+NASTY = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+def new_workspace(owner):
+    return create_workspace(slug=f"w-{new_id()}", name="W", owner=owner)
+
+
+def import_files(workspace, files, actor):
+    with tempfile.TemporaryDirectory() as root:
+        for name, content in files.items():
+            path = Path(root, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        return import_vault(workspace, Path(root), actor=actor)
+
+
+def import_archive(workspace, data, actor):
+    with tempfile.NamedTemporaryFile(suffix=".zip") as file:
+        file.write(data)
+        file.flush()
+        return import_vault(workspace, Path(file.name), actor=actor)
+
+
+def unpacked(workspace, data, actor):
+    """As `import_archive`, through a folder."""
+    with tempfile.TemporaryDirectory() as root:
+        zipfile.ZipFile(io.BytesIO(data)).extractall(root)
+        return import_vault(workspace, Path(root), actor=actor)
+
+
+def said(workspace):
+    """Everything that notes say, by path."""
+    notes = Note.objects.live().filter(workspace=workspace)
+    fields = ("path", "title", "body", "front_matter", "metadata", "tags", "aliases")
+    links = NoteLink.objects.filter(workspace=workspace).order_by("source__path", "position")
+    return (
+        {row["path"]: row for row in notes.values(*fields)},
+        list(links.values_list("source__path", "raw", "target__path")),
+        dict(Attachment.objects.live().filter(workspace=workspace).values_list("path", "sha256")),
+    )
+
+
+@NASTY
+@given(files=vaults())
+@example(files={"a.md": b"\xef\xbb\xbf---\r\ntitle: x\r\n---\r\nbody", "b.md": b"---\nnot: closed", "c.md": b""})
+@example(
+    files={"a.md": b"---\n---\n---\ntitle: x\n---\n", "b.md": b"...", "c.md": b"---\ntags: " + b"t," * 90 + b"\n---"}
+)
+@example(files={"é.md": b"1", "e\u0301.md": b"2", "A.md": b"3", "a.md": b"4", "a.bin": b"5", "A.bin": b"6"})
+def test_import_then_export_gives_back_every_file(owner, files):
+    workspace = new_workspace(owner)
+    report = import_files(workspace, files, owner)
+    assert not report.refused
+    data = archive(workspace)
+    assert originals(data) == files
+    assert archive(workspace) == data
+    assert import_files(workspace, files, owner).changes_nothing
+    assert import_archive(workspace, data, owner).changes_nothing
+    assert unpacked(workspace, data, owner).changes_nothing
+    other = new_workspace(owner)
+    assert not import_archive(other, data, owner).refused
+    assert said(other) == said(workspace)
+    assert originals(archive(other)) == files
+
+
+TITLES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(str.strip)
+TAGS = st.lists(st.sampled_from(["a", "b/c", "über", "2024", "yes", "null", "a-b", "#x", "😀"]), max_size=4)
+
+
+@NASTY
+@given(text=NOTES, title=TITLES, tags=TAGS, body=st.none() | NOTES, path=st.sampled_from(["a.md", "", "b/CON.md"]))
+@example(text="---\nkey: [\n---\n", title="x", tags=["a"], body=None, path="a.md")
+@example(text="body", title="x", tags=[], body="---\ntitle: no\n---\n", path="a.md")
+@example(text="---\ntitle: &a x\nother: *a\n---\n", title="y", tags=["a"], body=None, path="a.md")
+def test_a_changed_note_goes_out_and_comes_in_again_as_it_is(owner, text, title, tags, body, path):
+    workspace = new_workspace(owner)
+    import_files(workspace, {"a.md": text.encode()}, owner)
+    values = {"title": title, "tags": tags, "path": path} | ({} if body is None else {"body": body})
+    note = update_note(Note.objects.get(workspace=workspace), base_version=1, cause=by(owner), **values)
+    data = archive(workspace)
+    assert import_archive(workspace, data, owner).changes_nothing
+    assert unpacked(workspace, data, owner).changes_nothing
+    other = new_workspace(owner)
+    report = import_archive(other, data, owner)
+    assert not report.refused
+    copy = Note.objects.get(workspace=other)
+    assert (copy.title, copy.tags, copy.aliases, copy.body[-len(note.body) :]) == (
+        note.title, note.tags, note.aliases, note.body[-len(note.body) :],
+    )  # fmt: skip
+    assert import_archive(other, data, owner).changes_nothing
+
+
+def test_deleted_notes_and_attachments_do_not_go_out(workspace, owner, notes):
+    delete_note(notes[0], base_version=1, cause=by(owner))
+    empty = lambda: io.BytesIO(b"")  # noqa: E731
+    save_attachments(workspace.id, [("gone.bin", store(content_of(empty), empty))])
+    Attachment.objects.update(deleted_at=notes[0].created_at)
+    assert set(originals(archive(workspace))) == {"inbox/log.md", "", "manifest.json"} - {"manifest.json"}
+
+
+def test_the_manifest_tells_what_the_files_cannot(workspace, owner, notes):
+    odd = create_notes(
+        workspace,
+        [NewNote("Odd", "x", "odd.md", tags=["t"], front_matter="---\nkey: [\n---\n")],
+        cause=by(owner),
+    )[0]
+    records = manifest(archive(workspace))
+    assert records["odd.md"]["title"] == "Odd"
+    assert records["odd.md"]["tags"] == ["t"]
+    assert records["odd.md"]["id"] == str(odd.id)
+    assert records["plan.md"]["version"] == 1
+    assert not {"title", "tags"} & set(records["plan.md"])
+    (nameless,) = (record for record in records.values() if record.get("original_path") == "")
+    assert nameless["path"].startswith("No file yet? "[:11])
+    assert nameless["path"].endswith(".md")
+
+
+def test_two_writers_do_not_tear_an_archive(workspace, owner, notes):
+    """One snapshot: what is written while the archive is made is not in it."""
+    from exports.markdown_export import write_archive
+
+    def write_meanwhile(done, total):
+        if done == 0:
+            # Another connection, for this one is reading its snapshot.
+            from concurrent.futures import ThreadPoolExecutor
+
+            from django.db import connections
+
+            def work():
+                try:
+                    update_note(notes[0], base_version=1, cause=by(owner), body="later")
+                    create_notes(workspace, [NewNote("Late", path="late.md")], cause=by(owner))
+                finally:
+                    connections.close_all()
+
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(work).result(timeout=30)
+
+    before = archive(workspace)
+    target = io.BytesIO()
+    write_archive(target, workspace, {}, write_meanwhile)
+    assert target.getvalue() == before
+    assert set(entries(archive(workspace))) > set(entries(before))
+
+
+def test_the_demo_vault_comes_back(workspace, owner):
+    vault = Path(kjxlkj.__file__).parent / "demo" / "vault"
+    import_vault(workspace, vault, actor=owner)
+    assert originals(archive(workspace)) == tree(vault)
+
+
+@pytest.mark.parametrize("name", ["18f-blog", "flancia-garden"])
+def test_a_real_vault_comes_back(workspace, owner, name):
+    corpus = CORPORA / f"{name}.zip"
+    if not corpus.exists():
+        pytest.skip(f"{corpus.name} is not there")
+    report = import_vault(workspace, corpus, actor=owner)
+    with zipfile.ZipFile(corpus) as file:
+        files = {info.filename: file.read(info) for info in file.infolist() if not info.is_dir()}
+    taken = {path: content for path, content in files.items() if path not in {r.path for r in report.refused}}
+    data = archive(workspace)
+    assert len(taken) == report.created + report.attachments_stored + report.skipped
+    assert originals(data) == {path: content for path, content in taken.items() if path in originals(data)}
+    assert len(originals(data)) == len(taken) - report.skipped
+    assert import_archive(workspace, data, owner).changes_nothing
