@@ -1,6 +1,7 @@
 """Files beside the notes: listed, and handed out as downloads that no browser opens in our name."""
 
 import mimetypes
+import re
 
 from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
@@ -15,8 +16,10 @@ from kjxlkj.errors import NotFound
 from kjxlkj.notes.models import Attachment
 from kjxlkj.notes.serializers import AttachmentOut
 
-# Types a browser would run scripts of. They keep their bytes and lose their name.
-_ACTIVE = {"text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml", "text/javascript"}
+# What no browser runs scripts of. Everything else keeps its bytes and loses its name: no HTML, no XML, no SVG.
+_PASSIVE = re.compile(
+    r"(?:image|audio|video)/[\w.-]+|text/(?:plain|csv|markdown)|application/(?:pdf|zip|json|vnd\.[\w.-]+)"
+)
 
 
 class AttachmentQuery(Shape):
@@ -49,12 +52,13 @@ class AttachmentViewSet(WorkspaceScoped, GenericViewSet[Attachment]):
                 "ATTACHMENT_NOT_FOUND", "The file's content is missing from the storage. Import it again."
             ) from error
         name = attachment.path.rpartition("/")[2]
-        guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        guessed, encoding = mimetypes.guess_type(name)
+        passive = guessed and not encoding and _PASSIVE.fullmatch(guessed)
         response = FileResponse(
             content,
             as_attachment=True,
             filename=name,
-            content_type="application/octet-stream" if guessed in _ACTIVE else guessed,
+            content_type=guessed if passive else "application/octet-stream",
         )
         response["Content-Security-Policy"] = "sandbox; default-src 'none'"
         return response
