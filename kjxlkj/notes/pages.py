@@ -34,7 +34,9 @@ def show(request: HttpRequest, note_id: UUID) -> HttpResponse:
     if before.isascii() and before.isdigit() and len(before) < 10:
         events = events.filter(seq__lt=int(before))
     timeline = list(events[: _HISTORY + 1])
-    links = note.links.select_related("target").only("raw", "kind", "text", "target__title", "target__path")
+    links = note.links.select_related("target").only(
+        "source", "raw", "kind", "text", "target", "target__title", "target__path"
+    )
     incoming = NoteLink.objects.filter(target=note, source__deleted_at__isnull=True).exclude(source=note)
     context = {
         "title": note.title,

@@ -110,13 +110,22 @@ class MembershipAdmin(ScopedAdmin):
         services.remove_member(obj.workspace, obj.user_id, actor=actor(request))
 
 
-class NewUserForm(AdminUserCreationForm):
+class LowerCaseEmail:
+    """Addresses are kept in lower case; who types one otherwise means the same."""
+
+    cleaned_data: dict[str, Any]
+
+    def clean_email(self) -> str:
+        return str(self.cleaned_data["email"]).strip().lower()
+
+
+class NewUserForm(LowerCaseEmail, AdminUserCreationForm):
     class Meta:
         model = User
         fields = ("email", "name")
 
 
-class UserForm(UserChangeForm):
+class UserForm(LowerCaseEmail, UserChangeForm):
     class Meta:
         model = User
         fields = ("email", "name", "is_active", "is_superuser")

@@ -1,0 +1,201 @@
+"""Notes in the admin: lists by membership, search, editing with conflicts, history, files."""
+
+import re
+from uuid import uuid4
+
+import pytest
+from django.core.files.base import ContentFile
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from kjxlkj.notes.cause import by
+from kjxlkj.notes.models import Attachment, Note
+from kjxlkj.notes.services import NewNote, create_notes, delete_note, update_note
+
+LIST = "/admin/notes/note/"
+
+
+def browser(user):
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def html(response):
+    return response.content.decode()
+
+
+def url(name, note, *more):
+    return reverse(f"admin:notes_note_{name}", args=[note.pk, *more])
+
+
+@pytest.fixture
+def note(make_note):
+    return make_note("Harbour", path="a/harbour.md", body="Boats and berths.\n", tags=["sea"])
+
+
+class TestList:
+    @pytest.mark.parametrize("role", ["owner", "admin", "editor", "viewer", "superuser"])
+    def test_members_see_their_notes(self, role, note, request):
+        assert "a/harbour.md" in html(browser(request.getfixturevalue(role)).get(LIST))
+
+    def test_outsiders_do_not(self, outsider, note):
+        assert "a/harbour.md" not in html(browser(outsider).get(LIST))
+        assert browser(outsider).get(url("change", note)).status_code == 404
+
+    def test_search_is_full_text_with_the_words_marked(self, owner, note, make_note):
+        make_note("Other", body="Nothing of that.")
+        page = html(browser(owner).get(LIST, {"q": "berth"}))
+        assert "<mark>berths</mark>" in page
+        assert "1 result" in page
+
+    @pytest.mark.parametrize("odd", ["\0", "'\"--", "a & | !", "x" * 3000])
+    def test_odd_searches_find_nothing_and_break_nothing(self, owner, note, odd):
+        assert browser(owner).get(LIST, {"q": odd}).status_code in {200, 302}
+
+    @pytest.mark.parametrize(
+        ("filters", "found"),
+        [
+            ({"folder": "a"}, True),
+            ({"folder": "b"}, False),
+            ({"tag": "sea"}, True),
+            ({"tag": "land"}, False),
+            ({"untagged": "true"}, False),
+            ({"workspace": "team"}, True),
+            ({"workspace": "elsewhere"}, False),
+            ({"deleted": "1"}, False),
+        ],
+    )
+    def test_filters(self, owner, note, filters, found):
+        assert ("a/harbour.md" in html(browser(owner).get(LIST, filters))) == found
+
+    def test_deleted_notes_have_a_list_of_their_own(self, owner, note):
+        delete_note(note, base_version=1, cause=by(owner))
+        assert "a/harbour.md" not in html(browser(owner).get(LIST))
+        assert "a/harbour.md" in html(browser(owner).get(LIST, {"deleted": "1"}))
+
+    @pytest.mark.parametrize("query", [{}, {"q": "word"}])
+    def test_the_number_of_queries_does_not_grow(self, owner, workspace, connection_queries, query):
+        client = browser(owner)
+
+        def fill(count):
+            create_notes(workspace, [NewNote("word", "word", f"{uuid4()}.md") for _ in range(count)], cause=by(owner))
+
+        fill(3)
+        few = connection_queries(lambda: client.get(LIST, query))
+        fill(30)
+        assert connection_queries(lambda: client.get(LIST, query)) == few
+
+    def test_no_bodies_are_loaded(self, owner, note):
+        with CaptureQueriesContext(connection) as queries:
+            assert "a/harbour.md" in html(browser(owner).get(LIST))
+        assert not any('"notes_note"."body"' in each["sql"] for each in queries.captured_queries)
+
+
+class TestReading:
+    def test_shows_text_tags_links_and_history(self, viewer, note, make_note, owner):
+        other = make_note("Other", body="See [[Harbour]] and [[Nowhere]].")
+        update_note(note, base_version=1, cause=by(owner, "better"), body="**Bold** [[Other]]\n")
+        page = html(browser(viewer).get(url("change", note)))
+        assert "<strong>Bold</strong>" in page
+        assert page.count(f"/admin/notes/note/{other.pk}/change/") == 2
+        assert "better" in page
+        assert "Version 2" in page
+        assert "leads nowhere" in html(browser(viewer).get(url("change", other)))
+
+    def test_the_number_of_queries_does_not_grow(self, owner, note, make_note, connection_queries):
+        client = browser(owner)
+        few = connection_queries(lambda: client.get(url("change", note)))
+        for i in range(5):
+            make_note(f"L{i}", body="[[Harbour]]")
+            update_note(note, base_version=i + 1, cause=by(owner), body=f"[[L{i}]] [[L0]]")
+        assert connection_queries(lambda: client.get(url("change", note))) == few
+
+    def test_a_version_shows_what_it_changed(self, viewer, note, owner):
+        update_note(note, base_version=1, cause=by(owner), body="Boats and piers.\n", tags=["pier"], title="Port")
+        page = html(browser(viewer).get(url("version", note, 2)))
+        assert "<del>berths</del><ins>piers</ins>" in page
+        assert "chip added" in page
+        assert "Port</ins>" in page
+        assert browser(viewer).get(url("version", note, 3)).status_code == 404
+
+
+class TestWriting:
+    def form(self, **fields):
+        return {"title": "Harbour", "path": "a/harbour.md", "tags": "sea", "body": "New\r\ntext\r\n", **fields}
+
+    def test_saving_is_a_version_by_the_person(self, editor, note):
+        assert (
+            browser(editor).post(url("edit", note), self.form(base_version="1", tags="Sea, Big Boat")).status_code
+            == 302
+        )
+        note.refresh_from_db()
+        assert (note.body, note.tags, note.version) == ("New\ntext\n", ["big-boat", "sea"], 2)
+        assert note.history.get(seq=2).actor == editor
+
+    def test_crlf_of_the_note_stays(self, editor, make_note):
+        note = make_note("C", path="c.md", body="one\r\ntwo\r\n")
+        browser(editor).post(
+            url("edit", note), self.form(title="C", path="c.md", base_version="1", body="one\r\nthree\r\n")
+        )
+        note.refresh_from_db()
+        assert note.body == "one\r\nthree\r\n"
+
+    def test_a_conflict_keeps_what_was_typed_and_shows_the_present_text(self, editor, note, owner):
+        update_note(note, base_version=1, cause=by(owner), body="Theirs.\n")
+        page = html(browser(editor).post(url("edit", note), self.form(base_version="1", body="Mine.\n")))
+        assert "changed while you were typing" in page
+        assert "Mine." in page
+        assert "Theirs." in page
+        assert 'name="base_version" value="2"' in page
+        note.refresh_from_db()
+        assert note.body == "Theirs.\n"
+
+    def test_a_taken_path_is_told_beside_the_field(self, editor, note, make_note):
+        make_note("Other", path="taken.md")
+        page = html(browser(editor).post(url("edit", note), self.form(base_version="1", path="taken.md")))
+        assert "another note has this path" in page
+
+    def test_a_new_note(self, editor, outsider, workspace):
+        add = "/admin/notes/note/add/"
+        browser(editor).post(add, self.form(workspace="team", base_version="1"))
+        assert Note.objects.get().workspace == workspace
+        browser(outsider).post(add, self.form(workspace="team", base_version="1", path="x.md"))
+        assert Note.objects.count() == 1
+
+    def test_delete_restore_and_roll_back(self, editor, note):
+        client = browser(editor)
+        client.post(url("delete", note), {"base_version": "1"})
+        note.refresh_from_db()
+        assert note.deleted_at
+        client.post(url("restore", note), {"base_version": "2"})
+        update_note(note, base_version=3, cause=by(editor), body="Worse.")
+        client.post(url("rollback", note), {"base_version": "4", "to_version": "1"})
+        note.refresh_from_db()
+        assert (note.body, note.version, note.deleted_at) == ("Boats and berths.\n", 5, None)
+
+    @pytest.mark.parametrize("page", ["edit", "delete", "restore", "rollback"])
+    @pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("outsider", 404)])
+    def test_others_may_not(self, page, role, status, note, request):
+        client = browser(request.getfixturevalue(role))
+        assert client.post(url(page, note), self.form(base_version="1", to_version="1")).status_code == status
+        note.refresh_from_db()
+        assert note.version == 1
+
+    @pytest.mark.parametrize("page", ["delete", "restore", "rollback"])
+    def test_a_get_changes_nothing(self, page, owner, note):
+        assert browser(owner).get(url(page, note)).status_code == 405
+
+
+def test_attachments_are_downloads_for_members(viewer, outsider, workspace):
+    attachment = Attachment.objects.create(workspace=workspace, path="x/evil.html", sha256="0" * 64, size=8)
+    attachment.file.save("evil", ContentFile(b"<script>"))
+    where = reverse("admin:notes_attachment_file", args=[attachment.pk])
+    response = browser(viewer).get(where)
+    assert response["Content-Type"] == "application/octet-stream"
+    assert re.search(r'attachment; filename="evil.html"', response["Content-Disposition"])
+    assert b"".join(response.streaming_content) == b"<script>"
+    assert browser(outsider).get(where).status_code == 404
+    assert "x/evil.html" in html(browser(viewer).get("/admin/notes/attachment/"))
