@@ -84,12 +84,14 @@ def _add(rule: Rule, events: Sequence[WorkspaceEvent], depth: int) -> None:
 
 
 def _joinable(rule: Rule, depth: int) -> Iterable[Run]:
-    """Queued runs with room, locked: a worker that would claim one now waits, and then finds its new sources.
+    """Queued runs, locked: a worker that would claim one now waits, and then finds its new sources.
 
-    A run that went back to the queue has read its sources already; only one never begun is joined.
+    One that somebody is claiming or cancelling is passed over, never waited for: they hold the run and will want
+    the workspace, which we hold. A run that went back to the queue has read its sources already; only one never
+    begun is joined.
     """
     return (
-        Run.objects.select_for_update()
+        Run.objects.select_for_update(no_key=True, skip_locked=True)
         .filter(rule=rule, status=JobStatus.QUEUED, trigger=RunTrigger.EVENT, attempts=0, depth=depth)
         .order_by("id")
     )

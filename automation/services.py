@@ -49,7 +49,7 @@ def create_rule(workspace: Workspace, *, actor: User, **values: Any) -> Rule:
 @transaction.atomic
 def update_rule(rule: Rule, *, actor: User, **values: Any) -> Rule:
     require(actor, rule.workspace, Right.MANAGE)
-    rule = Rule.objects.select_for_update().live().get(pk=rule.pk)
+    rule = Rule.objects.select_for_update(no_key=True).live().get(pk=rule.pk)
     return _save_rule(rule, values, actor=actor, event="rule.updated")
 
 
@@ -107,7 +107,7 @@ def launch_rule(
     """
     require(actor, rule.workspace, Right.MANAGE)
     # The lock makes two launches for one event take turns, so that the second finds what the first made.
-    rule = Rule.objects.select_for_update().get(pk=rule.pk)
+    rule = Rule.objects.select_for_update(no_key=True).get(pk=rule.pk)
     if rule.deleted_at or not rule.enabled:
         raise Invalid("RULE_DISABLED", f"Rule “{rule.name}” is disabled. Enable it first.")
     if event_id is not None:
@@ -166,7 +166,7 @@ def cancel_run(run: Run, *, actor: User) -> Run:
 def retry_run(run: Run, *, actor: User) -> Run:
     """A new run over the same sources with the rule as it is now. Raises `Conflict` RUN_NOT_FAILED."""
     require(actor, run.workspace, Right.MANAGE)
-    run = Run.objects.select_for_update(of=["self"]).select_related("rule").get(pk=run.pk)
+    run = Run.objects.select_for_update(no_key=True, of=["self"]).select_related("rule").get(pk=run.pk)
     if run.status != JobStatus.FAILED:
         raise Conflict("RUN_NOT_FAILED", f"The run is {run.status}; only a failed run can be tried again.")
     again = new_run(run.rule, RunTrigger.RETRY, actor=actor, event=run.triggering_event, depth=run.depth)

@@ -86,7 +86,7 @@ def _decide(operation: Operation, decision: Decision, actor: User) -> Outcome:
     try:
         with transaction.atomic():
             # Two people at once: the second waits here, and then finds it decided.
-            locked = Operation.objects.select_for_update().get(pk=operation.pk)
+            locked = Operation.objects.select_for_update(no_key=True).get(pk=operation.pk)
             _require(operation.workspace, actor)
             _check_pending(locked)
             if decision.decision == REJECT:
@@ -146,7 +146,7 @@ def _applied(operation: Operation, decision: Decision, cause: Cause) -> Note | N
         return create_note(operation.workspace, new, cause=cause)
     if operation.target_note_id is None:
         raise NotFound("NOTE_NOT_FOUND", "The operation names no note. Reject it.")
-    note = Note.objects.select_for_update().get(pk=operation.target_note_id)
+    note = Note.objects.select_for_update(no_key=True).get(pk=operation.target_note_id)
     base_tags = _check_version(operation, decision, note)
     version = note.version
     note = update_note(note, base_version=version, cause=cause, **values_of(operation, note, base_tags=base_tags))
@@ -202,7 +202,7 @@ def undo_operation(operation: Operation, *, actor: User) -> Outcome:
     _require(operation.workspace, actor)
     try:
         with transaction.atomic():
-            locked = Operation.objects.select_for_update().get(pk=operation.pk)
+            locked = Operation.objects.select_for_update(no_key=True).get(pk=operation.pk)
             return _undo(locked, actor)
     except DomainError as error:
         operation.refresh_from_db()
@@ -222,7 +222,7 @@ def _undo(operation: Operation, actor: User) -> Outcome:
 
 
 def _inverse(operation: Operation, event: NoteEvent, actor: User) -> Note:
-    note = Note.objects.select_for_update().get(pk=event.note_id)
+    note = Note.objects.select_for_update(no_key=True).get(pk=event.note_id)
     touched = set(event.changed)
     for later in note.history.filter(seq__gt=event.seq):
         if later.run_id != operation.run_id or touched & set(later.changed):

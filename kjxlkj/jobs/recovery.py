@@ -41,7 +41,7 @@ def sweep() -> Swept:
                 kind.model, "lease_expires_at <= clock_timestamp()", code="WORKER_LOST", detail=_WORKER_LOST
             )
             after_give_back(kind, lost)
-            forgotten = list(_forgotten(kind).select_for_update(skip_locked=True)[:_BATCH])
+            forgotten = list(_forgotten(kind).select_for_update(no_key=True, skip_locked=True)[:_BATCH])
             messages.post(kind.model, forgotten)
         given_back += len(lost)
         woken += len(forgotten)
@@ -116,7 +116,7 @@ class Pulse:
 def ask_canary(cluster: str, queue: str, workers: int) -> Pulse:
     """Has `cluster` answered, and its answer been acknowledged? If so (or if it was never asked), ask again."""
     with transaction.atomic():
-        canary, _ = Canary.objects.select_for_update().get_or_create(
+        canary, _ = Canary.objects.select_for_update(no_key=True).get_or_create(
             cluster=cluster, defaults={"queue": queue, "workers": workers}
         )
         acknowledged = not OrmQ.objects.filter(pk=canary.message_id).exists()

@@ -184,7 +184,7 @@ def cancel(job: Job, *, detail: str = "") -> None:
     """
     kind = kind_of(job._meta.label_lower)
     with transaction.atomic():
-        current = kind.model._base_manager.select_for_update().get(pk=job.pk)
+        current = kind.model._base_manager.select_for_update(no_key=True).get(pk=job.pk)
         if current.status == JobStatus.QUEUED:
             for row in transitions.fail_queued(kind.model, job.pk, "CANCELLED", detail):
                 announce(kind, row, JobStatus.QUEUED)

@@ -61,7 +61,7 @@ def claim(model: type[J], pk: UUID, token: UUID) -> tuple[J, str] | None:
             WHERE id = %(pk)s AND attempts < max_attempts AND NOT cancel_requested
               AND (status = 'queued' AND coalesce(not_before <= clock_timestamp(), true)
                    OR status = 'running' AND lease_expires_at <= clock_timestamp())
-            FOR UPDATE
+            FOR NO KEY UPDATE
         ) AS old
         WHERE job.id = old.old_id
         RETURNING job.*, old.previous_status
@@ -97,7 +97,7 @@ def renew(model: type[Job], pk: UUID, token: UUID, progress: Progress) -> bool |
 
 def hold(model: type[Job], pk: UUID, token: UUID) -> bool | None:
     """Lock the row for the rest of this transaction, so that nobody can take the job over. Returns as `renew`."""
-    rows = model._base_manager.filter(pk=pk, lease_token=token).select_for_update()
+    rows = model._base_manager.filter(pk=pk, lease_token=token).select_for_update(no_key=True)
     return rows.values_list("cancel_requested", flat=True).first()
 
 
@@ -160,7 +160,7 @@ def give_back(
             error_code = CASE WHEN cancel_requested THEN 'CANCELLED' ELSE %(code)s END,
             error_detail = CASE WHEN cancel_requested THEN '' ELSE %(detail)s END,
             {_NO_LEASE}, message_id = NULL, updated_at = clock_timestamp()
-        WHERE id IN (SELECT id FROM {{table}} WHERE status = 'running' AND {which} FOR UPDATE SKIP LOCKED)
+        WHERE id IN (SELECT id FROM {{table}} WHERE status = 'running' AND {which} FOR NO KEY UPDATE SKIP LOCKED)
         RETURNING *""",  # noqa: S608 - see _sql
         code=code,
         detail=detail,

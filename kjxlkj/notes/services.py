@@ -149,8 +149,12 @@ def _built(workspace: Workspace, new: NewNote, now: Any) -> Note:
 
 
 def _locked(workspace_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Note]:
-    """Lock in the order of ids, so that two writers of the same notes cannot wait for each other."""
-    rows = Note.objects.filter(workspace_id=workspace_id, id__in=ids).order_by("id").select_for_update()
+    """Lock in the order of ids, so that two writers of the same notes cannot wait for each other.
+
+    `no_key`, here and everywhere: a row that refers to a locked one (a link to this note) need not wait for it, and
+    so nobody waits for a note while holding the workspace.
+    """
+    rows = Note.objects.filter(workspace_id=workspace_id, id__in=ids).order_by("id").select_for_update(no_key=True)
     notes = {note.id: note for note in rows}
     missing = [str(note_id) for note_id in ids if note_id not in notes]
     if missing:

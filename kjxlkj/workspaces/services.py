@@ -51,7 +51,7 @@ def create_workspace(*, slug: str, name: str, owner: User, time_zone: str = "UTC
 @transaction.atomic
 def update_workspace(workspace: Workspace, *, actor: User, **changes: str) -> Workspace:
     """Change `slug`, `name`, `time_zone` or `state`."""
-    workspace = Workspace.objects.select_for_update().get(pk=workspace.pk)
+    workspace = Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
     checks = {"slug": _check_slug, "name": _check_name, "time_zone": _check_time_zone, "state": _check_state}
     for field, value in changes.items():
         checks[field](value)
@@ -77,11 +77,11 @@ def archive_workspace(workspace: Workspace, *, actor: User) -> Workspace:
 @transaction.atomic
 def transfer_ownership(workspace: Workspace, *, to: User, actor: User | None) -> Workspace:
     """Make `to` the owner; the former owner stays as an admin (the system user leaves)."""
-    workspace = Workspace.objects.select_for_update().get(pk=workspace.pk)
+    workspace = Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
     former = workspace.owner
     if former == to:
         return workspace
-    old = Membership.objects.select_for_update().get(workspace=workspace, role=Role.OWNER)
+    old = Membership.objects.select_for_update(no_key=True).get(workspace=workspace, role=Role.OWNER)
     if former.is_active:
         old.role = Role.ADMIN
         old.save(update_fields=["role"])
@@ -154,7 +154,8 @@ def setup_is_open(token: str) -> bool:
 @transaction.atomic
 def set_up_first_owner(token: str, *, email: str, password: str, name: str = "") -> User:
     """Spend the one-time token. The link's row lock lets one of two simultaneous visitors through."""
-    link = SetupLink.objects.select_for_update().filter(token_hash=_hash(token), used_at__isnull=True).first()
+    links = SetupLink.objects.select_for_update(no_key=True)
+    link = links.filter(token_hash=_hash(token), used_at__isnull=True).first()
     if link is None or has_owner():
         raise Forbidden(
             "SETUP_LOCKED",
