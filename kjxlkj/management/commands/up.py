@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from kjxlkj.errors import Conflict
 from kjxlkj.jobs.supervisor import Supervisor
 from kjxlkj.workspaces.models import Workspace
 from kjxlkj.workspaces.services import new_setup_token
@@ -36,11 +37,13 @@ class Command(BaseCommand):
         token = new_setup_token()
         connection.close()
         address = f"http://{'127.0.0.1' if host == '0.0.0.0' else host}:{port}"  # noqa: S104  compared, not bound
-        Supervisor(
-            bind=f"{host}:{port}",
-            queues=settings.JOB_QUEUES,
-            on_ready=lambda: self._welcome(address, token),
-        ).run()
+        supervisor = Supervisor(
+            bind=f"{host}:{port}", queues=settings.JOB_QUEUES, on_ready=lambda: self._welcome(address, token)
+        )
+        try:
+            supervisor.run()
+        except Conflict as error:
+            raise CommandError(error.message) from error
 
     def _migrate(self) -> None:
         executor = MigrationExecutor(connection)
