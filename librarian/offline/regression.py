@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-REACH = 3.0
+REACH = 6.0
 """Standard deviations."""
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff"
 CJK = re.compile(f"[{_CJK}]")
 _WORD = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}](?:[^\W{_CJK}]|['’+#-])*[^\W_{_CJK}]|[^\W_{_CJK}]")
+_ASCII_WORD = re.compile(r"[a-zA-Z0-9](?:[\w'+#-]*[a-zA-Z0-9])?", re.ASCII)
 _SPACE = re.compile(r"[\s_]+")
 _NO_LETTER = re.compile(r"[\d\W_]+")
 
@@ -47,8 +48,10 @@ def is_telling(words: str) -> bool:
     return len(words) >= 3 and words not in COMMON_TITLES
 
 
-def words(text: str) -> list[str]:
-    return _WORD.findall(text)
+@lru_cache(maxsize=128)
+def words(text: str) -> tuple[str, ...]:
+    """Kept for a moment: each kind of proposal reads the words of the same few notes."""
+    return tuple((_ASCII_WORD if text.isascii() else _WORD).findall(text))
 
 
 @lru_cache(maxsize=100_000)
