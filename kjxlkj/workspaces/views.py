@@ -49,7 +49,7 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
     """Nothing counts the tries here: a token of 192 random bits is not guessed."""
     if not services.setup_is_open(token):
         return _locked(request)
-    form = SetupForm(request.POST or None)
+    form = SetupForm(request.POST or None, label_suffix="")
     if form.is_valid():
         given = form.cleaned_data
         try:
@@ -64,9 +64,7 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
         else:
             login(request, user, backend="django.contrib.auth.backends.ModelBackend")
             return redirect("home")
-    return render(
-        request, "workspaces/setup.html", {"form": form, "title": "Set up kjxlkj"}, status=400 if form.errors else 200
-    )
+    return render(request, "workspaces/setup.html", {"form": form, "title": "Set up kjxlkj"})
 
 
 def _locked(request: HttpRequest) -> HttpResponse:

@@ -17,6 +17,7 @@ def stranger(chromium, live_server):
 
     def open_page(**options):
         context = chromium.new_context(base_url=live_server.url, **options)
+        context.set_default_timeout(10_000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: message.type in {"error", "warning"} and complaints.append(message.text))
@@ -56,7 +57,6 @@ def test_errors_stand_beside_their_fields(stranger, transactional_db):
     page = stranger(viewport={"width": 320, "height": 800})
     with nothing_sideways(page):
         page.goto(f"/setup/{new_setup_token()}/")
-    # The browser reports the answer's status 400 as an error of its own: the form is shown again with 200.
     fill(page, **{"Password again": "another password"})
     again = page.get_by_label("Password again", exact=True)
     expect(again).to_have_attribute("aria-invalid", "true")
