@@ -111,7 +111,7 @@ def test_processes_agree_whatever_their_hash_seed(index, tmp_path):
 
 
 def test_the_text_as_it_is_now_counts(index):
-    changed = replace(VAULT[20], body="Nothing but Tide Desk.")
+    changed = replace(VAULT[20], body="We met again. Nothing but Tide Desk was spoken of, and then it was fixed.")
     [proposal] = index.propose([changed], kinds=["relink_note"])
     assert proposal.links == (("Tide Desk", "Tide Desk"),)
 

@@ -40,8 +40,13 @@ def linked_vault(notes: int = 240, seed: int = 3) -> list[Document]:
     for number in range(notes):
         one, two = chance.sample(products, 2)
         harbour = "[[harbour]]" if number % 40 == 0 else "harbour"
-        body = (
-            f"We met in the {harbour} and spoke of [[{one}]]. Then [[{two}|{two.lower()}]] was fixed in the {harbour}."
-        )
+        sentences = [
+            f"We met in the {harbour}.",
+            f"Somebody spoke of [[{one}]].",
+            f"Then [[{two}|{two.lower()}]] was fixed.",
+            *(prose(chance, chance.choice(list(TOPICS.values())), 1) for _ in range(chance.randrange(6))),
+        ]
+        chance.shuffle(sentences)
+        body = " ".join(sentences)
         documents.append(note(f"diary/day {number}.md", body))
     return documents
