@@ -26,15 +26,8 @@ def read_file(path: str, text: str) -> ReadFile:
     """Raises errors of `notes.checks` for what a note cannot hold."""
     front_matter, body = yaml_block.split(text)
     parsed = yaml_block.parse(front_matter)
-    return ReadFile(
-        title=parsed.title or default_title(path),
-        body=body,
-        front_matter=front_matter,
-        tags=parsed.tags,
-        aliases=check_aliases(parsed.aliases),
-        metadata=parsed.metadata,
-        warnings=parsed.warnings,
-    )
+    title, tags, aliases = _names(parsed, path)
+    return ReadFile(title, body, front_matter, tags, aliases, parsed.metadata, parsed.warnings)
 
 
 def file_of(note: Note) -> tuple[str, dict[str, Any]]:
@@ -44,31 +37,10 @@ def file_of(note: Note) -> tuple[str, dict[str, Any]]:
     edited (it is no YAML, say), the text tells less than the note.
     """
     text = note.front_matter + note.body
-    said = read_file(note.path, text)
-    if said.body != note.body or _untold(note, said):
-        text = _edited(note)
-        said = read_file(note.path, text)
-    return text, _untold(note, said)
-
-
-def default_title(path: str) -> str:
-    """What a note is called whose front matter names no title: as its file, without the suffix."""
-    stem = PurePosixPath(path).stem
-    return (" ".join(stem.split()) or " ".join(path.split()))[:TITLE_MAX].rstrip()
-
-
-def _untold(note: Note, said: ReadFile) -> dict[str, Any]:
-    untold: dict[str, Any] = {}
-    if said.title != note.title:
-        untold["title"] = note.title
-    if said.tags != note.tags:
-        untold["tags"] = note.tags
-    if set(said.aliases) != set(note.aliases):
-        untold["aliases"] = note.aliases
-    return untold
-
-
-def _edited(note: Note) -> str:
+    if yaml_block.split(text) == (note.front_matter, note.body):
+        parsed = yaml_block.recall(note.metadata) or yaml_block.parse(note.front_matter)
+        if not _untold(note, parsed):
+            return text, {}
     front_matter = yaml_block.render(
         note.front_matter,
         title=note.title,
@@ -77,4 +49,27 @@ def _edited(note: Note) -> str:
         default_title=default_title(note.path),
         newline="\r\n" if "\r\n" in note.body else "\n",
     )
-    return yaml_block.join(front_matter, note.body)
+    text = yaml_block.join(front_matter, note.body)
+    return text, _untold(note, yaml_block.parse(yaml_block.split(text)[0]))
+
+
+def default_title(path: str) -> str:
+    """What a note is called whose front matter names no title: as its file, without the suffix."""
+    stem = PurePosixPath(path).stem
+    return (" ".join(stem.split()) or " ".join(path.split()))[:TITLE_MAX].rstrip()
+
+
+def _names(parsed: yaml_block.Parsed, path: str) -> tuple[str, list[str], list[str]]:
+    return parsed.title or default_title(path), parsed.tags, check_aliases(parsed.aliases)
+
+
+def _untold(note: Note, parsed: yaml_block.Parsed) -> dict[str, Any]:
+    title, tags, aliases = _names(parsed, note.path)
+    untold: dict[str, Any] = {}
+    if title != note.title:
+        untold["title"] = note.title
+    if tags != note.tags:
+        untold["tags"] = note.tags
+    if set(aliases) != set(note.aliases):
+        untold["aliases"] = note.aliases
+    return untold

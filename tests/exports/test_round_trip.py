@@ -1,6 +1,7 @@
 """What comes in goes out again to the byte; what goes out comes in again as it was."""
 
 import io
+import json
 import os
 import tempfile
 import zipfile
@@ -14,6 +15,7 @@ import kjxlkj
 from kjxlkj.ids import new_id
 from kjxlkj.notes.attachments import content_of, save_attachments, store
 from kjxlkj.notes.cause import by
+from kjxlkj.notes.front_matter import parse, recall, split
 from kjxlkj.notes.importing import import_vault
 from kjxlkj.notes.models import Attachment, Note, NoteLink
 from kjxlkj.notes.services import NewNote, create_notes, delete_note, update_note
@@ -128,6 +130,19 @@ def test_import_then_export_gives_back_every_file(owner, files):
     assert not import_archive(other, data, owner).refused
     assert said(other) == said(workspace)
     assert originals(archive(other)) == files
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=NOTES.map(lambda text: f"---\n{text}\n---\n"))
+@example(text="---\ntitle: x\nTags: [1, a]\n---\n")
+@example(text="---\ntags: a b\naliases: [x, ~]\n---\n")
+@example(text="---\ntitle: [x]\ntags: {a: b}\n---\n")
+@example(text="---\ntitle: A\nTitle: B\n---\n")
+def test_metadata_tells_what_the_block_told_or_nothing(text):
+    parsed = parse(split(text)[0])
+    recalled = recall(json.loads(json.dumps(parsed.metadata)))
+    if recalled is not None:
+        assert (recalled.title, recalled.tags, recalled.aliases) == (parsed.title, parsed.tags, parsed.aliases)
 
 
 TITLES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(str.strip)

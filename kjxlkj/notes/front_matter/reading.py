@@ -18,6 +18,7 @@ TAG_KEYS = ("tags", "tag", "topics", "keywords")
 WORD_KEYS = frozenset({"tags", "tag"})
 """Their one-line form parts at blanks where it has no comma; topics and keywords are phrases."""
 ALIAS_KEYS = ("aliases", "alias")
+_NAMED = frozenset({"title", *TAG_KEYS, *ALIAS_KEYS})
 
 _OPEN = re.compile(r"\ufeff?---[ \t]*\r?\n")
 _CLOSE = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
@@ -87,6 +88,32 @@ def parse(front_matter: str) -> Parsed:
         aliases=_aliases(mapping),
         warnings=warnings,
     )
+
+
+def recall(metadata: dict[str, Any]) -> Parsed | None:
+    """What `parse` said of the block that has this metadata, without reading YAML again (and without its warnings).
+
+    None where the values alone do not tell: a number as a tag, say, counts as it is spelled.
+    """
+    named = {key: value for key, value in metadata.items() if key.casefold() in _NAMED}
+    nodes = [_node(value) for value in named.values()]
+    if None in nodes or len({key.casefold() for key in named}) < len(named):
+        return None
+    entries = [Entry(_text_node(key), node) for key, node in zip(named, nodes, strict=True) if node]
+    mapping = Mapping(entries)
+    return Parsed(metadata=metadata, title=_title(mapping, []), tags=_tags(mapping, []), aliases=_aliases(mapping))
+
+
+def _node(value: Any) -> Node | None:
+    if value is None or isinstance(value, str):
+        return _text_node(value)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return Node("sequence", 0, 0, value, items=[_text_node(item) for item in value])
+    return None
+
+
+def _text_node(value: str | None) -> Node:
+    return Node("scalar", 0, 0, value, text=value or "")
 
 
 def content_of(front_matter: str) -> tuple[str, str, str]:
