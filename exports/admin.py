@@ -32,6 +32,12 @@ def visible(user: object) -> QuerySet[ExportJob]:
     return jobs.filter(~Q(kind=ExportKind.SQL))
 
 
+_SHOWN = (
+    "kind", "workspace", "status", "archive", "sha256", "progress_done", "progress_total", "error_code",
+    "error_detail", "created_at", "started_at", "finished_at", "expires_at", "condition_json", "summary_json",
+)  # fmt: skip
+
+
 @admin.register(ExportJob)
 class ExportAdmin(ScopedAdmin):
     view_right = Right.MANAGE
@@ -40,11 +46,8 @@ class ExportAdmin(ScopedAdmin):
     list_filter = [WorkspaceFilter, "kind", "status"]
     ordering = ["-created_at", "-id"]
     change_list_template = "exports/list.html"
-    fields = [
-        "kind", "workspace", "status", "archive", "sha256", "progress_done", "progress_total", "error_code",
-        "error_detail", "created_at", "started_at", "finished_at", "expires_at", "condition_json", "summary_json",
-    ]  # fmt: skip
-    readonly_fields = fields
+    fields = _SHOWN
+    readonly_fields = _SHOWN
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ExportJob]:
         return visible(request.user).select_related("workspace")

@@ -71,7 +71,7 @@ def change_of(
     note: Note | None,
     *,
     targets: Mapping[str, Target],
-    base_tags: Collection[str] | None = None,
+    base_tags: Sequence[str] | None = None,
 ) -> Change:
     """The change that `operation` makes to `note`, a note with the fields that the kind speaks of.
 

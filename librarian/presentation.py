@@ -1,6 +1,6 @@
 """Operations as cards: everything a reviewer needs to see of them, in a number of queries that does not grow."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from uuid import UUID
@@ -201,7 +201,7 @@ def _later_events(operations: Iterable[Operation]) -> dict[UUID, list[NoteEvent]
     }
 
 
-def _base_tags(operation: Operation, later: Iterable[NoteEvent]) -> Collection[str] | None:
+def _base_tags(operation: Operation, later: Iterable[NoteEvent]) -> Sequence[str] | None:
     """The tags that the librarian read, where they may differ from the present ones."""
     if operation.kind != OperationKind.RETAG or not operation.target_note:
         return None

@@ -82,9 +82,12 @@ def queue_page(user: User, query: Mapping[str, str]) -> QueuePage:
     facets = _facets(user)
     waiting = filters.apply(pending_for(user))
     after = as_uuid(query.get("after", ""))
-    place = scoped(Operation.objects.all(), user).filter(pk=after).values("created_at", "run_id", "index").first()
+    known = scoped(Operation.objects.all(), user).values("created_at", "run_id", "index")
+    place = known.filter(pk=after).first() if after else None
     later = _after(place) if place else Q()
-    rows = list(for_cards(waiting.filter(later)).in_order()[: PAGE_SIZE + 1])
+    # Found first, joined afterwards: else everything that waits is joined to everything on its card, and then sorted.
+    wanted = waiting.filter(later).in_order()[: PAGE_SIZE + 1].values("pk")
+    rows = list(for_cards(Operation.objects.filter(pk__in=wanted)).in_order())
     before = waiting.exclude(later).count() if place else 0
     more = len(rows) > PAGE_SIZE
     shown = rows[:PAGE_SIZE]

@@ -30,7 +30,7 @@ class NoteList(ChangeList):
         if self.query:
             rows: list[Any] = list(self.result_list)
             found = with_snippets(Note.objects.filter(pk__in=[note.pk for note in rows]), self.query)
-            snippets = dict(found.values_list("pk", "snippet"))
+            snippets = {note.pk: vars(note)["snippet"] for note in found.only("pk")}
             for note in rows:
                 note.snippet = snippets.get(note.pk, "")
             self.result_list = cast("QuerySet[Any]", rows)
@@ -134,7 +134,7 @@ class NoteAdmin(ScopedAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         def page(route: str, view: Any, name: str) -> URLPattern:
-            return path(route, self.admin_site.admin_view(view), name=f"notes_note_{name}")
+            return cast(URLPattern, path(route, self.admin_site.admin_view(view), name=f"notes_note_{name}"))
 
         return [
             page("add/", pages.add, "add"),

@@ -28,8 +28,8 @@ class TagsField(forms.CharField):
         super().__init__(**{"required": False, "help_text": "Between commas, or one on each line.", **options})
         self.widget.attrs |= {"rows": 2, "spellcheck": "false", "autocapitalize": "none"}
 
-    def to_python(self, value: Any) -> list[str]:
-        text = str(super().to_python(value))
+    def clean(self, value: Any) -> list[str]:
+        text = str(super().clean(value))
         return [tag for part in text.split("\n" if "\n" in text else ",") if (tag := part.strip())]
 
     def prepare_value(self, value: Any) -> Any:

@@ -8,7 +8,7 @@ from django.contrib import admin, messages
 from django.core.exceptions import BadRequest as BadForm
 from django.core.exceptions import PermissionDenied
 from django.forms import ChoiceField
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -177,8 +177,7 @@ def _number(request: HttpRequest, name: str) -> int:
 
 def _again(form: NoteForm, version: int) -> NoteForm:
     """The same form with what was typed, now meant for the present version."""
-    data = form.data.copy()
-    data["base_version"] = str(version)
+    data = {**form.data.dict(), "base_version": str(version)} if isinstance(form.data, QueryDict) else {}
     again = NoteForm(data)
     again.is_valid()
     return again

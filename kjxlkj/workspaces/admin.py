@@ -125,14 +125,14 @@ class NewUserForm(LowerCaseEmail, AdminUserCreationForm):
         fields = ("email", "name")
 
 
-class UserForm(LowerCaseEmail, UserChangeForm):
+class UserForm(LowerCaseEmail, UserChangeForm[User]):
     class Meta:
         model = User
         fields = ("email", "name", "is_active", "is_superuser")
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):
+class UserAdmin(DjangoUserAdmin[User]):  # type: ignore[type-var]  # Django's needs no more than email and password
     """Accounts are the instance's concern: superusers'. Members of one's workspaces are seen under memberships."""
 
     form = UserForm

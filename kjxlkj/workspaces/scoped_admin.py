@@ -4,7 +4,7 @@ Django's model permissions are not asked: what a person may do here is what `wor
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -18,16 +18,10 @@ from kjxlkj.errors import DomainError
 from kjxlkj.workspaces.models import Membership, User, Workspace
 from kjxlkj.workspaces.roles import Right, may, roles_with, scoped
 
-if TYPE_CHECKING:
-    # Generic to the type checker alone.
-    ModelAdmin, ModelForm, RowPaginator = admin.ModelAdmin[Any], forms.ModelForm[Any], Paginator[Any]
-else:
-    ModelAdmin, ModelForm, RowPaginator = admin.ModelAdmin, forms.ModelForm, Paginator
-
 COUNTED = 50_000
 
 
-class BoundedPaginator(RowPaginator):
+class BoundedPaginator(Paginator[Any]):
     """Counts no further than COUNTED rows: beyond that nobody leafs, one filters or searches."""
 
     @cached_property
@@ -36,7 +30,7 @@ class BoundedPaginator(RowPaginator):
         return rows.order_by()[:COUNTED].count()
 
 
-class ServiceForm(ModelForm):
+class ServiceForm(forms.ModelForm[Any]):
     """A form whose values a service may still refuse: its words then stand beside the field."""
 
     refusal: DomainError | None = None
@@ -61,7 +55,7 @@ def actor(request: HttpRequest) -> User:
     return cast(User, request.user)  # the admin site lets nobody else in
 
 
-class ScopedAdmin(ModelAdmin):
+class ScopedAdmin(admin.ModelAdmin[Any]):
     """`workspace_path` leads from a row to its workspace; each right is None where nobody has it."""
 
     workspace_path: ClassVar[str] = "workspace"
@@ -131,7 +125,7 @@ class ScopedAdmin(ModelAdmin):
 
     def get_form(
         self, request: HttpRequest, obj: Any | None = None, change: bool = False, **kwargs: Any
-    ) -> type[ModelForm]:
+    ) -> type[forms.ModelForm[Any]]:
         form = super().get_form(request, obj, change, **kwargs)
         return type(form.__name__, (form,), {"refusal": request.META.get("kjxlkj.refusal")})
 
