@@ -6,11 +6,11 @@ from drf_spectacular.authentication import SessionScheme
 from drf_spectacular.views import SpectacularSwaggerSplitView
 
 
-class OurSessionScheme(SessionScheme):  # registers itself by being defined
+class OurSessionScheme(SessionScheme):  # type: ignore[no-untyped-call]  # registers itself by being defined
     target_class = "kjxlkj.authentication.SessionAuthentication"
 
 
-class DocsView(SpectacularSwaggerSplitView):  # type: ignore[misc]  # shipped without types
+class DocsView(SpectacularSwaggerSplitView):
     """Swagger UI without the inline style of its stock page, which our Content-Security-Policy forbids."""
 
     template_name = "api_docs.html"

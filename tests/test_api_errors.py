@@ -69,6 +69,19 @@ def test_a_method_that_is_not_there(client_for, viewer):
     assert "GET" in answer["Allow"]
 
 
+@pytest.mark.parametrize("path", ["notes", "workspaces", "search", "tags", "events", "attachments", "auth/logout"])
+def test_what_may_be_asked_of_an_address_is_told_to_those_who_may_ask(client_for, viewer, path):
+    assert client_for(viewer).options(f"/api/{path}").status_code == 200
+    check(APIClient().options(f"/api/{path}"), 401, "AUTH_REQUIRED")
+
+
+def test_what_may_be_asked_of_a_note_is_not_told_to_strangers(client_for, viewer, outsider, make_note):
+    note = make_note("x")
+    for path in ("", "/tags", "/history", "/rollback"):
+        assert client_for(viewer).options(f"/api/notes/{note.id}{path}").status_code == 200
+    check(client_for(outsider).options(f"/api/notes/{note.id}/tags"), 404, "NOTE_NOT_FOUND")
+
+
 def test_a_body_that_is_not_json(client_for, editor):
     client = client_for(editor)
     check(client.post("/api/notes", "<x/>", content_type="text/xml"), 415, "UNSUPPORTED_MEDIA_TYPE")

@@ -76,12 +76,12 @@ class NoteViewSet(WorkspaceScoped, GenericViewSet[Note]):
         note = services.update_note(note, base_version=base_version, cause=by(acting_user(request)), **given)
         return Response(NoteOut(note).data)
 
-    @extend_schema(parameters=[NoteVersion], request=None, responses={204: None})
+    @extend_schema(parameters=[NoteVersion], responses={204: None})
     def destroy(self, request: Request, pk: str) -> Response:
-        """Delete softly. Like any write this names its `base_version`: as a parameter, for a DELETE with a body
-        is lost on the way by some proxies. The deletion is a version too: `base_version` + 1, for /restore."""
+        """Delete softly. Like any write this names its `base_version`: as a parameter, or in a JSON body (which some
+        proxies drop). The deletion is a version too: /restore takes `base_version` + 1."""
         note = self.authorised(Right.WRITE)
-        given = read_query(request, NoteVersion)
+        given = read_body(request, NoteVersion) if request.data else read_query(request, NoteVersion)
         services.delete_note(note, base_version=given["base_version"], cause=by(acting_user(request)))
         return Response(status=204)
 

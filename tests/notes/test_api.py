@@ -162,6 +162,12 @@ def test_an_old_base_version_conflicts_and_writes_nothing(client_for, editor, no
     assert client.get(url).json()["title"] == "Ebb"
 
 
+def test_a_deletion_may_name_its_version_in_the_body(client_for, editor, note):
+    client, url = client_for(editor), f"/api/notes/{note.id}"
+    assert client.delete(url, {"base_version": 7}).json()["code"] == "VERSION_CONFLICT"
+    assert client.delete(url, {"base_version": 1}).status_code == 204
+
+
 def test_tags_are_replaced(client_for, editor, note):
     answer = client_for(editor).put(f"/api/notes/{note.id}/tags", {"base_version": 1, "tags": ["Moon", "a b"]})
     assert (answer.status_code, answer.json()["tags"], answer.json()["version"]) == (200, ["a-b", "moon"], 2)
