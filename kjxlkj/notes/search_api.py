@@ -11,14 +11,14 @@ from rest_framework.response import Response
 
 from kjxlkj.api import Shape, WorkspaceScoped, acting_user, read_query, workspace_for
 from kjxlkj.notes.models import Note
-from kjxlkj.notes.search import highlighted, ranked, with_snippets
+from kjxlkj.notes.search import RANKED, by_index, highlighted, ranked, with_snippets
 from kjxlkj.notes.serializers import FILTER_PARAMETERS, NoteFound, SearchQuery, TagCount
 from kjxlkj.notes.tag_counts import tag_counts
 from kjxlkj.pagination import bad_cursor, decode_cursor, encode_cursor, page_url, read_limit
 from kjxlkj.workspaces.roles import Right
 
 # Nobody reads further, and each page behind it would cost as much as all before it.
-SEARCH_WINDOW = 1000
+SEARCH_WINDOW = RANKED
 
 _Q = OpenApiParameter(
     "q",
@@ -40,7 +40,8 @@ class SearchView(WorkspaceScoped, GenericAPIView[Note]):
         notes = self.in_workspace(self.get_queryset(), asked.get("workspace_id")).filter(asked["condition"])
         stop = min(offset + limit, SEARCH_WINDOW)
         best = ranked(notes, asked["q"])[offset : stop + 1]
-        ranks = dict(best.values_list("id", "rank"))  # type: ignore[misc]  # `rank` is annotated
+        with by_index():
+            ranks = dict(best.values_list("id", "rank"))  # type: ignore[misc]  # `rank` is annotated
         page = dict(list(ranks.items())[: stop - offset])
         more = len(ranks) > len(page) and stop < SEARCH_WINDOW
         return Response(
