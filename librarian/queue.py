@@ -86,7 +86,7 @@ def queue_page(user: User, query: Mapping[str, str]) -> QueuePage:
     place = known.filter(pk=after).first() if after else None
     later = _after(place) if place else Q()
     # Found first, joined afterwards: else everything that waits is joined to everything on its card, and then sorted.
-    wanted = waiting.filter(later).in_order()[: PAGE_SIZE + 1].values("pk")
+    wanted = list(waiting.filter(later).in_order().values_list("pk", flat=True)[: PAGE_SIZE + 1])
     rows = list(for_cards(Operation.objects.filter(pk__in=wanted)).in_order())
     before = waiting.exclude(later).count() if place else 0
     more = len(rows) > PAGE_SIZE
