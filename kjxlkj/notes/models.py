@@ -103,6 +103,9 @@ class Note(models.Model):
                 name="note_by_path",
                 opclasses=["", "text_pattern_ops", ""],
             ),
+            # In the order of lists; the one above knows prefixes only, whatever the database's collation.
+            models.Index(fields=["workspace", "path", "id"], condition=Q(deleted_at=None), name="note_in_order"),
+            models.Index(fields=["workspace", "title", "id"], condition=Q(deleted_at=None), name="note_by_title"),
         ]
         triggers = [
             # Whoever writes: an update is a new version, the next one.
