@@ -5,13 +5,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.utils.dateparse import parse_datetime
 
 from kjxlkj.notes.models import Note, NoteKind
@@ -26,26 +25,22 @@ _STALE_SHARE = 50
 
 def index_of(workspace_id: UUID) -> "Index":
     """The workspace's index, built if there is none or too many notes have changed since."""
+    from librarian.offline.index import Index  # numpy and scipy: for workers alone
+
     folder = settings.DATA_DIR / "index" / str(workspace_id)
     folder.mkdir(parents=True, exist_ok=True)
     path = _current(folder, workspace_id)
     if path is None:
         with _one_at_a_time(folder):
             path = _current(folder, workspace_id) or _build(folder, workspace_id)
-    return _loaded(path)
-
-
-@lru_cache(maxsize=2)
-def _loaded(path: Path) -> "Index":
-    from librarian.offline.index import Index  # numpy and scipy: for workers alone
-
     return Index.load(path)
 
 
 def _notes(workspace_id: UUID) -> QuerySet[Note]:
     """What may be learned from: a note that says `librarian: never` is not even evidence."""
     notes = Note.objects.live().filter(workspace_id=workspace_id, kind=NoteKind.MARKDOWN)
-    return notes.exclude(metadata__librarian__iexact="never")
+    # Where there is no such key the comparison is NULL, and so is its negation.
+    return notes.filter(~Q(metadata__has_key="librarian") | ~Q(metadata__librarian__iexact="never"))
 
 
 def _current(folder: Path, workspace_id: UUID) -> Path | None:

@@ -11,18 +11,34 @@ from kjxlkj.notes.models import Note
 from kjxlkj.notes.services import NewNote, create_notes, delete_note
 from librarian.models import Exchange, Operation, RunReport
 
-PROSE = "The harbour office opens at dawn and the tide tables hang beside the door of the berth planner. " * 3
+FILLERS = [
+    "Paint",
+    "Ropes",
+    "Fenders",
+    "Engines",
+    "Radios",
+    "Charts",
+    "Anchors",
+    "Sails",
+    "Lamps",
+    "Pumps",
+    "Flags",
+    "Tar",
+]
 
 VAULT = [
-    NewNote("Release checklist", "# Release checklist\n\nTag, build, publish, tell.\n" + PROSE, "howto/release.md"),
-    NewNote("Tide tables", "# Tide tables\n\nHigh water and low water.\n" + PROSE, "reference/tides.md", ["tides"]),
-    NewNote("Monday meeting", "We walked through the Release checklist again.\n" + PROSE, "meetings/monday.md"),
+    NewNote("Release checklist", "# Release checklist\n\nTag, build, publish, tell.\n", "howto/release.md"),
+    NewNote("Monday meeting", "We walked through the Release checklist again.\n", "meetings/monday.md"),
     NewNote("Untitled 3", "# Alert thresholds for disks\n\nNinety per cent is late.\n", "inbox/Untitled 3.md"),
     NewNote(
         "Pay review",
         "The Release checklist is not about pay.\n",
         "people/pay.md",
         front_matter="---\nlibrarian: never\n---\n",
+    ),
+    *(
+        NewNote(f"About {word.lower()}", f"Keep {word.lower()} dry and out of the sun.\n", f"x/{word}.md")
+        for word in FILLERS
     ),
 ]
 
