@@ -23,7 +23,7 @@ install: $(VENV)/.installed-dev  ## The environment with all tools
 lint: $(VENV)/.installed-dev  ## Style, types, layers, templates, migrations, deployment checks
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy kjxlkj automation librarian exports tests benchmarks
+	$(BIN)/mypy kjxlkj automation librarian exports
 	$(BIN)/lint-imports
 	$(BIN)/djlint --check --lint --quiet templates
 	$(BIN)/python manage.py makemigrations --check --dry-run
