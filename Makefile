@@ -25,7 +25,7 @@ lint: $(VENV)/.installed-dev  ## Style, types, layers, templates, migrations, de
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy kjxlkj automation librarian exports
 	$(BIN)/lint-imports
-	$(BIN)/djlint --check --lint --quiet templates
+	$(BIN)/djlint --lint --quiet templates  # not --check: its layout adds white space, which shows in diffs
 	$(BIN)/python manage.py makemigrations --check --dry-run
 	KJXLKJ_HTTPS=1 $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file /dev/null
