@@ -1,7 +1,5 @@
 """Operations and their review over HTTP."""
 
-from uuid import uuid4
-
 import pytest
 
 from kjxlkj.notes.cause import by
@@ -10,6 +8,8 @@ from kjxlkj.notes.services import update_note
 from tests.librarian.conftest import op
 
 pytestmark = pytest.mark.django_db
+
+NOBODY = "0193a1f0-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
@@ -52,9 +52,9 @@ def test_a_review_answers_for_each_decision(client_for, editor, run, operations,
         {},
         {"decisions": []},
         {"decisions": [{"operation_id": "x", "decision": "apply"}]},
-        {"decisions": [{"operation_id": str(uuid4()), "decision": "perhaps"}]},
+        {"decisions": [{"operation_id": NOBODY, "decision": "perhaps"}]},
         {"decisions": "all"},
-        {"decisions": [{"operation_id": str(uuid4()), "decision": "apply", "colour": 1}]},
+        {"decisions": [{"operation_id": NOBODY, "decision": "apply", "colour": 1}]},
     ],
 )
 def test_a_malformed_review_does_nothing_at_all(client_for, editor, run, operations, body):
@@ -63,7 +63,7 @@ def test_a_malformed_review_does_nothing_at_all(client_for, editor, run, operati
 
 
 def test_one_unknown_operation_stops_the_whole_request(client_for, editor, run, operations):
-    body = {"decisions": [decide(operations[0]), {"operation_id": str(uuid4()), "decision": "apply"}]}
+    body = {"decisions": [decide(operations[0]), {"operation_id": NOBODY, "decision": "apply"}]}
     answer = client_for(editor).post(f"/api/automation/runs/{run.id}/review", body)
     assert (answer.status_code, answer.json()["code"]) == (404, "OPERATION_NOT_FOUND")
     assert client_for(editor).get(f"/api/operations/{operations[0].id}").json()["status"] == "pending"
