@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -16,8 +16,9 @@ from kjxlkj.notes.filters import condition_q
 from kjxlkj.notes.models import Attachment, Note, NoteKind
 from kjxlkj.workspaces.models import Workspace
 
-# Notes whose texts are in memory at the same time.
+# Files whose texts are in memory at the same time.
 _BATCH = 100
+_COLUMNS = ("id", "version", "kind", "path", "title", "body", "front_matter", "tags", "aliases", "metadata")
 
 
 @dataclass(slots=True)
@@ -51,6 +52,14 @@ def write_archive(
         return _Export(workspace, condition).write(target, on_progress)
 
 
+class _File(NamedTuple):
+    """What `ArchiveWriter.add` takes."""
+
+    path: str
+    content: bytes | Iterator[bytes]
+    record: Mapping[str, Any]
+
+
 class _Export:
     def __init__(self, workspace: Workspace, condition: Mapping[str, Any]) -> None:
         self._workspace = workspace
@@ -60,14 +69,12 @@ class _Export:
 
     def write(self, target: IO[bytes], on_progress: Callable[[int, int], object]) -> Summary:
         order = self._order()
-        about = {
-            "tool": f"kjxlkj {_version()}",
-            "workspace": {"slug": self._workspace.slug, "name": self._workspace.name},
-        }
+        about = {"tool": f"kjxlkj {_version()}", "workspace": self._workspace.slug}
         with ArchiveWriter(target, about) as archive:
             for start in range(0, len(order), _BATCH):
                 on_progress(start, len(order))
-                self._write_batch(archive, order[start : start + _BATCH])
+                for file in self._files(order[start : start + _BATCH]):
+                    archive.add(*file)
         on_progress(len(order), len(order))
         return self._summary
 
@@ -78,32 +85,31 @@ class _Export:
         paths = export_paths(wanted)
         return sorted((path, UUID(key)) for key, path in paths.items())
 
-    def _write_batch(self, archive: ArchiveWriter, batch: Sequence[tuple[str, UUID]]) -> None:
+    def _files(self, batch: Sequence[tuple[str, UUID]]) -> list[_File]:
         ids = [key for _, key in batch]
-        notes = self._notes.in_bulk(ids)
+        notes = {row.id: row for row in self._notes.filter(id__in=ids).values_list(*_COLUMNS, named=True)}
         attachments = self._attachments.in_bulk([key for key in ids if key not in notes])
-        for path, key in batch:
-            if key in notes:
-                self._write_note(archive, path, notes[key])
-            else:
-                self._write_attachment(archive, path, attachments[key])
+        return [
+            self._note(path, notes[key]) if key in notes else self._attachment(path, attachments[key])
+            for path, key in batch
+        ]
 
-    def _write_note(self, archive: ArchiveWriter, path: str, note: Note) -> None:
+    def _note(self, path: str, note: Any) -> _File:
         text, untold = file_of(note)
         record: dict[str, Any] = {"id": str(note.id), "version": note.version, **untold}
         if path != note.path:
             record["original_path"] = note.path
         if note.kind != NoteKind.MARKDOWN:
             record["kind"] = note.kind
-        archive.add(path, text.encode(), record)
         self._summary.notes += 1
         self._summary.edited += text != note.front_matter + note.body
         self._summary.told_by_manifest += bool(untold)
+        return _File(path, text.encode(), record)
 
-    def _write_attachment(self, archive: ArchiveWriter, path: str, attachment: Attachment) -> None:
-        record = {"original_path": attachment.path} if path != attachment.path else {}
-        archive.add(path, _pieces(attachment), record)
+    def _attachment(self, path: str, attachment: Attachment) -> _File:
         self._summary.attachments += 1
+        record = {"original_path": attachment.path} if path != attachment.path else {}
+        return _File(path, _pieces(attachment), record)
 
 
 def _pieces(attachment: Attachment) -> Iterator[bytes]:

@@ -2,11 +2,22 @@
 
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
 from kjxlkj.notes import front_matter as yaml_block
 from kjxlkj.notes.checks import TITLE_MAX, check_aliases
-from kjxlkj.notes.models import Note
+
+
+class Filed(Protocol):
+    """What makes a note's file; a `Note` or a row with these columns."""
+
+    path: Any
+    title: Any
+    body: Any
+    front_matter: Any
+    tags: Any
+    aliases: Any
+    metadata: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +41,7 @@ def read_file(path: str, text: str) -> ReadFile:
     return ReadFile(title, body, front_matter, tags, aliases, parsed.metadata, parsed.warnings)
 
 
-def file_of(note: Note) -> tuple[str, dict[str, Any]]:
+def file_of(note: Filed) -> tuple[str, dict[str, Any]]:
     """The text of the note's file, and those of title, tags and aliases that the text does not tell.
 
     Front matter stays verbatim, or is edited as little as the note's title and labels ask for. Where it cannot be
@@ -63,7 +74,7 @@ def _names(parsed: yaml_block.Parsed, path: str) -> tuple[str, list[str], list[s
     return parsed.title or default_title(path), parsed.tags, check_aliases(parsed.aliases)
 
 
-def _untold(note: Note, parsed: yaml_block.Parsed) -> dict[str, Any]:
+def _untold(note: Filed, parsed: yaml_block.Parsed) -> dict[str, Any]:
     title, tags, aliases = _names(parsed, note.path)
     untold: dict[str, Any] = {}
     if title != note.title:
