@@ -201,10 +201,11 @@ class RunAdmin(ScopedAdmin):
 
 
 def _readable(result: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """A run's trace, entry by entry."""
+    """Of a run's trace, what the page has no form of its own for."""
     return [
         (name.replace("_", " "), value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
         for name, value in result.items()
+        if name not in {"outcome", "stages", "left_out"}
     ]
 
 

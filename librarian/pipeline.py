@@ -6,9 +6,7 @@ twice, and can be replayed from what is stored.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from django.db import transaction
 
@@ -32,21 +30,20 @@ _LEFT_OUT_LISTED = 100
 def work(run: Run, lease: Lease) -> Callable[[], None]:
     """The action's work (see `automation.actions.Action`)."""
     plan = read_plan(run.rule_snapshot["action_json"])
-    trace = _Trace(run)
-    with trace.stage("ingest") as counts:
+    with _Stage(run, "ingest") as counts:
         sources, left_out = _ingest(run, plan)
         counts.update(sources=len(sources), left_out=len(left_out))
     run.result_json["left_out"] = left_out[:_LEFT_OUT_LISTED]
     lease.progress(0, len(sources), "Reading notes")
-    with trace.stage("plan") as counts:
+    with _Stage(run, "plan") as counts:
         requests = [
             sources[start : start + SOURCES_PER_REQUEST] for start in range(0, len(sources), SOURCES_PER_REQUEST)
         ]
         counts.update(requests=len(requests))
-    with trace.stage("propose") as counts:
+    with _Stage(run, "propose") as counts:
         proposals, warnings = _propose(run, plan, requests, lease)
         counts.update(proposals=len(proposals), warnings=len(warnings))
-    with trace.stage("validate") as counts:
+    with _Stage(run, "validate") as counts:
         operations = validated(run, plan, sources, proposals)
         refused = sum(operation.status == OperationStatus.REJECTED for operation in operations)
         counts.update(operations=len(operations), refused=refused)
@@ -66,28 +63,25 @@ def work(run: Run, lease: Lease) -> Callable[[], None]:
     return effects
 
 
-@dataclass(frozen=True, slots=True)
-class _Trace:
-    """Each stage's time and counts, in the run's result."""
-
-    run: Run
-
-    def stage(self, name: str) -> "_Stage":
-        return _Stage(self.run, name)
-
-
 class _Stage:
+    """Writes a stage's time and counts into the run's result."""
+
     def __init__(self, run: Run, name: str) -> None:
         self._run = run
-        self._counts: dict[str, Any] = {"stage": name, "started_at": datetime.now(UTC).isoformat()}
+        self._counts: dict[str, int] = {}
+        self._told: dict[str, object] = {
+            "stage": name,
+            "started_at": datetime.now(UTC).isoformat(),
+            "counts": self._counts,
+        }
         self._began = time.monotonic()
 
-    def __enter__(self) -> dict[str, Any]:
+    def __enter__(self) -> dict[str, int]:
         return self._counts
 
     def __exit__(self, *_: object) -> None:
-        self._counts["seconds"] = round(time.monotonic() - self._began, 3)
-        self._run.result_json.setdefault("stages", []).append(self._counts)
+        self._told["seconds"] = round(time.monotonic() - self._began, 3)
+        self._run.result_json.setdefault("stages", []).append(self._told)
 
 
 # --- Ingest ---------------------------------------------------------------------------------------
