@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.forms import ChoiceField
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from kjxlkj.errors import Conflict, DomainError, Forbidden
@@ -17,6 +18,7 @@ from kjxlkj.notes import services
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.forms import NoteForm, with_line_ends_of
 from kjxlkj.notes.history import state_at
+from kjxlkj.notes.markdown import parse_links
 from kjxlkj.notes.models import Note, NoteLink
 from kjxlkj.workspaces.models import User, Workspace
 from kjxlkj.workspaces.roles import Right, may, require, scoped
@@ -24,6 +26,8 @@ from kjxlkj.workspaces.scoped_admin import show_refusal
 
 _HISTORY = 50
 _LINKS = 200
+# Rendering costs some seconds for the largest note; nobody reads that much on one page.
+_SHOWN = 50_000
 
 
 @require_GET
@@ -41,6 +45,8 @@ def show(request: HttpRequest, note_id: UUID) -> HttpResponse:
     context = {
         "title": note.title,
         "note": note,
+        "text": _with_addresses(note.body[:_SHOWN], note),
+        "cut": len(note.body) > _SHOWN,
         "links": links[:_LINKS],
         "backlinks": incoming.order_by("source__path")
         .values("source_id", "source__title", "source__path")
@@ -50,6 +56,20 @@ def show(request: HttpRequest, note_id: UUID) -> HttpResponse:
         "may_write": may(_user(request), note.workspace, Right.WRITE),
     }
     return _page(request, "notes/note.html", context)
+
+
+def _with_addresses(text: str, note: Note) -> str:
+    """The beginning of the note's text with its links leading to the pages of the notes that they mean."""
+    pieces, pos = [], 0
+    targets = note.links.order_by("position").values_list("raw", "target_id")[:_LINKS]
+    for link, (raw, target_id) in zip(parse_links(text), targets, strict=False):
+        if link.raw != raw:
+            break  # a fence or comment cut off before its end
+        if target_id and link.kind in ("wikilink", "markdown") and link.start >= pos:
+            shown = (link.text or link.target).replace("[", "\\[").replace("]", "\\]")
+            pieces += [text[pos : link.start], f"[{shown}]({reverse('admin:notes_note_change', args=[target_id])})"]
+            pos = link.end
+    return "".join(pieces) + text[pos:]
 
 
 @require_GET

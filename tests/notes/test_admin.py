@@ -100,10 +100,24 @@ class TestReading:
         update_note(note, base_version=1, cause=by(owner, "better"), body="**Bold** [[Other]]\n")
         page = html(browser(viewer).get(url("change", note)))
         assert "<strong>Bold</strong>" in page
-        assert page.count(f"/admin/notes/note/{other.pk}/change/") == 2
+        assert f'<a href="/admin/notes/note/{other.pk}/change/" rel="nofollow noopener noreferrer">Other</a>' in page
+        assert page.count(f"/admin/notes/note/{other.pk}/change/") == 3
         assert "better" in page
         assert "Version 2" in page
         assert "leads nowhere" in html(browser(viewer).get(url("change", other)))
+
+    def test_links_in_code_and_to_nowhere_stay_text(self, viewer, note, owner):
+        body = "`[[Harbour]]` [[Nowhere]] [[Harbour|<b>x</b>]]\n"
+        update_note(note, base_version=1, cause=by(owner), body=body)
+        page = html(browser(viewer).get(url("change", note)))
+        assert "<code>[[Harbour]]</code> [[Nowhere]] " in page
+        assert ">&lt;b&gt;x&lt;/b&gt;</a>" in page
+
+    def test_a_very_long_text_is_cut_and_says_so(self, viewer, note, owner):
+        update_note(note, base_version=1, cause=by(owner), body="word " * 30_000)
+        page = html(browser(viewer).get(url("change", note)))
+        assert "The text goes on" in page
+        assert page.count("word ") < 11_000
 
     def test_the_number_of_queries_does_not_grow(self, owner, note, make_note, connection_queries):
         client = browser(owner)
