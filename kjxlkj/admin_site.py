@@ -5,12 +5,13 @@ Apps add pages and front-page panels of their own from their `admin.py`, as they
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
+from django.utils.functional import SimpleLazyObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,17 @@ class AdminSite(admin.AdminSite):
         return [*pages, *super().get_urls()]
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
-        """Our apps in the order of use, then the machinery's."""
-        apps: list[Any] = super().get_app_list(request, app_label)
-        return sorted(apps, key=lambda app: _ORDER.get(app["app_label"], len(_ORDER)))
+        """Our apps in the order of use, then the machinery's.
+
+        Lazy: every page puts the list into its context, only the front page shows it, and it asks for every right.
+        """
+        listed = super().get_app_list
+        place = len(_ORDER)
+
+        def ordered() -> list[Any]:
+            return sorted(listed(request, app_label), key=lambda app: _ORDER.get(app["app_label"], place))
+
+        return cast("list[Any]", SimpleLazyObject(ordered))
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         found = [(panel.template, panel.context(request)) for panel in _panels]
