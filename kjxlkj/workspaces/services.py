@@ -51,7 +51,7 @@ def create_workspace(*, slug: str, name: str, owner: User, time_zone: str = "UTC
 @transaction.atomic
 def update_workspace(workspace: Workspace, *, actor: User, **changes: str) -> Workspace:
     """Change `slug`, `name`, `time_zone` or `state`."""
-    workspace = Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+    workspace = _locked(workspace)
     checks = {"slug": _check_slug, "name": _check_name, "time_zone": _check_time_zone, "state": _check_state}
     for field, value in changes.items():
         checks[field](value)
@@ -77,7 +77,7 @@ def archive_workspace(workspace: Workspace, *, actor: User) -> Workspace:
 @transaction.atomic
 def transfer_ownership(workspace: Workspace, *, to: User, actor: User | None) -> Workspace:
     """Make `to` the owner; the former owner stays as an admin (the system user leaves)."""
-    workspace = Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
+    workspace = _locked(workspace)
     former = workspace.owner
     if former == to:
         return workspace
@@ -101,6 +101,7 @@ def transfer_ownership(workspace: Workspace, *, to: User, actor: User | None) ->
 @transaction.atomic
 def set_member(workspace: Workspace, user: User, role: str, *, actor: User) -> Membership:
     """Add a person or change their role. Ownership moves by `transfer_ownership` alone."""
+    workspace = _locked(workspace)
     if role not in Role.values:
         raise field_error("role", f"role: “{role}” is unknown. Use one of: {', '.join(Role.values)}.")
     if role == Role.OWNER or workspace.owner_id == user.id:
@@ -121,12 +122,18 @@ def set_member(workspace: Workspace, user: User, role: str, *, actor: User) -> M
 
 @transaction.atomic
 def remove_member(workspace: Workspace, user_id: UUID, *, actor: User) -> None:
+    workspace = _locked(workspace)
     if workspace.owner_id == user_id:
         raise Conflict("OWNER_FIXED", "The owner cannot be removed. Transfer the ownership first.")
     deleted, _ = Membership.objects.filter(workspace=workspace, user_id=user_id).delete()
     if not deleted:
         raise NotFound("MEMBER_NOT_FOUND", "This person is not a member of the workspace.")
     record(workspace.id, [NewEvent("member.removed", payload={"user_id": str(user_id)})], actor=actor)
+
+
+def _locked(workspace: Workspace) -> Workspace:
+    """As it is now. Before any row of a member: who owns it cannot change meanwhile, and nobody waits in a circle."""
+    return Workspace.objects.select_for_update(no_key=True).get(pk=workspace.pk)
 
 
 # --- The first owner ------------------------------------------------------------------------------

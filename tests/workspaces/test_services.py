@@ -105,6 +105,34 @@ def test_a_transfer_keeps_one_owner_whoever_transfers_at_once(workspace, owner, 
 
 
 @pytest.mark.django_db
+def test_whoever_read_the_workspace_before_a_transfer_cannot_demote_its_new_owner(workspace, owner, admin):
+    before = Workspace.objects.get(pk=workspace.pk)
+    services.transfer_ownership(workspace, to=admin, actor=owner)
+    with pytest.raises(Conflict, match="exactly one owner"):
+        services.set_member(before, admin, Role.VIEWER, actor=owner)
+    with pytest.raises(Conflict, match="cannot be removed"):
+        services.remove_member(before, admin.id, actor=owner)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_roles_and_ownership_changed_at_once_do_not_wait_for_each_other_in_a_circle(workspace, owner, admin):
+    people = [owner, admin]
+
+    def work(i):
+        for turn in range(20):
+            try:
+                if i:
+                    services.set_member(workspace, people[turn % 2], Role.ADMIN, actor=owner)
+                else:
+                    services.transfer_ownership(workspace, to=people[turn % 2], actor=owner)
+            except Conflict as error:
+                assert error.code == "OWNER_FIXED"
+        return "done"
+
+    assert in_threads(4, work) == ["done"] * 4
+
+
+@pytest.mark.django_db
 def test_two_workspaces_cannot_have_one_slug(workspace, owner):
     with pytest.raises(Conflict, match="taken"):
         services.create_workspace(slug="team", name="Other", owner=owner)
