@@ -24,16 +24,14 @@ _STALE_SHARE = 50
 
 
 def index_of(workspace_id: UUID) -> "Index":
-    """The workspace's index, built if there is none or too many notes have changed since."""
-    from librarian.offline.index import Index  # numpy and scipy: for workers alone
-
+    """The workspace's index, built if there is none that can be read or too many notes have changed since."""
     folder = settings.DATA_DIR / "index" / str(workspace_id)
     folder.mkdir(parents=True, exist_ok=True)
-    path = _current(folder, workspace_id)
-    if path is None:
+    index = _current(folder, workspace_id)
+    if index is None:
         with _one_at_a_time(folder):
-            path = _current(folder, workspace_id) or _build(folder, workspace_id)
-    return Index.load(path)
+            index = _current(folder, workspace_id) or _build(folder, workspace_id)
+    return index
 
 
 def _notes(workspace_id: UUID) -> QuerySet[Note]:
@@ -43,19 +41,20 @@ def _notes(workspace_id: UUID) -> QuerySet[Note]:
     return notes.filter(~Q(metadata__has_key="librarian") | ~Q(metadata__librarian__iexact="never"))
 
 
-def _current(folder: Path, workspace_id: UUID) -> Path | None:
-    """The newest index, if it is fresh enough."""
+def _current(folder: Path, workspace_id: UUID) -> "Index | None":
+    """The newest index, if it is fresh enough and can be read: one of another format or cut short is none."""
+    from librarian.offline.index import Index, IndexUnreadableError  # numpy and scipy: for workers alone
+
     try:
         state = json.loads((folder / "current.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        built_at = parse_datetime(state["newest"])
+        changed = Note.objects.filter(workspace_id=workspace_id, updated_at__gt=built_at).count()
+        return Index.load(folder / state["file"]) if changed * _STALE_SHARE <= state["notes"] else None
+    except (FileNotFoundError, json.JSONDecodeError, IndexUnreadableError):
         return None
-    path = folder / state["file"]
-    built_at = parse_datetime(state["newest"])
-    changed = Note.objects.filter(workspace_id=workspace_id, updated_at__gt=built_at).count()
-    return path if path.exists() and changed * _STALE_SHARE <= state["notes"] else None
 
 
-def _build(folder: Path, workspace_id: UUID) -> Path:
+def _build(folder: Path, workspace_id: UUID) -> "Index":
     # Read before the notes: what changes while we read counts as changed since.
     newest: datetime | None = Note.objects.filter(workspace_id=workspace_id).aggregate(at=Max("updated_at"))["at"]
     from librarian.offline.index import Index  # as above
@@ -71,7 +70,7 @@ def _build(folder: Path, workspace_id: UUID) -> Path:
     # The one before stays: another worker may be about to open it.
     for old in sorted(folder.glob("*.npz"))[:-2]:
         old.unlink(missing_ok=True)
-    return folder / name
+    return Index.load(folder / name)
 
 
 def _documents(notes: QuerySet[Note]) -> Iterator[Document]:
