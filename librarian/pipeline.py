@@ -1,7 +1,7 @@
 """A run of the librarian: ingest → plan → propose → validate. What it leaves are operations for people to decide.
 
 Every answer is stored as an Exchange before it is used, so a run that is cut off and taken up again asks nobody
-twice, and can be replayed from what is stored.
+twice about the same texts, and can be replayed from what is stored.
 """
 
 import time
@@ -127,7 +127,10 @@ def _propose(
     done = 0
     for index, sources in enumerate(requests):
         lease.check()
-        exchange = stored.get(index) or _ask(run, plan, index, sources, lease)
+        exchange = stored.get(index)
+        # An answer about notes that have changed since is none: what it says of a former text would pass for news.
+        if exchange is None or exchange.prompt != offline.prompt(request_id(run, index), sources):
+            exchange = _ask(run, plan, index, sources, lease, attempt=exchange.attempt + 1 if exchange else 1)
         response = _read(run, exchange, len(sources))
         for operation in response.operations:
             proposals.append(Proposed(operation, excess=allowed is not None and len(proposals) >= allowed))
@@ -138,13 +141,14 @@ def _propose(
     return proposals, warnings
 
 
-def _ask(run: Run, plan: Plan, index: int, sources: Sequence[Note], lease: Lease) -> Exchange:
+def _ask(run: Run, plan: Plan, index: int, sources: Sequence[Note], lease: Lease, *, attempt: int) -> Exchange:
     began = time.monotonic()
     answer = offline.answer(run.workspace_id, request_id(run, index), plan, sources)
     exchange = Exchange(
         run=run,
         stage="propose",
         index=index,
+        attempt=attempt,
         provider_kind=plan.provider_kind,
         model=offline.MODEL,
         prompt=answer.prompt,

@@ -36,7 +36,7 @@ def answer(workspace_id: UUID, request_id: str, plan: Plan, sources: Sequence[No
         summary=f"{len(proposals)} proposals for {len(sources)} notes",
         operations=tuple(_operation(number, proposal) for number, proposal in enumerate(proposals, start=1)),
     )
-    return Answer(_prompt(request_id, sources), serialize_response(response))
+    return Answer(prompt(request_id, sources), serialize_response(response))
 
 
 def document(note: Note) -> Document:
@@ -64,7 +64,7 @@ def _operation(number: int, proposal: Proposal) -> ProposedOperation:
     )
 
 
-def _prompt(request_id: str, sources: Sequence[Note]) -> str:
-    """Nothing was sent anywhere: which text was read is said by versions, and history has the text."""
+def prompt(request_id: str, sources: Sequence[Note]) -> str:
+    """Nothing is sent anywhere: which text was read is said by versions, and history has the text."""
     lines = [f"{note.id} version {note.version} {note.path}" for note in sources]
     return "\n".join([f"offline request {request_id}", *lines])

@@ -8,8 +8,9 @@ from automation.services import create_rule, launch_rule
 from kjxlkj.jobs.services import execute
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.models import Note
-from kjxlkj.notes.services import NewNote, create_notes, delete_note
+from kjxlkj.notes.services import NewNote, create_notes, delete_note, retag_note
 from librarian.models import Exchange, Operation, RunReport
+from librarian.providers import offline
 
 FILLERS = [
     "Paint",
@@ -121,27 +122,48 @@ def test_a_note_deleted_before_the_run_begins_is_left_out(workspace, owner, vaul
     assert not Operation.objects.filter(run=run, target_note=vault["Untitled 3"]).exists()
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_run_taken_up_again_uses_the_answer_that_it_has(workspace, owner, vault):
+def store_answer(run, response):
     """As after a kill between the answer and the finish."""
-    run = launch(workspace, owner)
-    note = vault["Untitled 3"]
-    stored = (
+    sources = [note for note in Note.objects.order_by("path", "id") if note.metadata.get("librarian") != "never"]
+    prompt = offline.prompt(f"{run.id}-0", sources)
+    return Exchange.objects.create(
+        run=run, stage="propose", index=0, provider_kind="offline", prompt=prompt, response=response
+    )
+
+
+def retitling(run, note):
+    return (
         f"<librarian_response><request_id>{run.id}-0</request_id><status>ok</status><summary>s</summary><operations>"
         "<operation><operation_id>kept</operation_id><kind>retitle_note</kind>"
         f"<target_note_id>{note.id}</target_note_id><title>From the stored answer</title>"
         "<reason>r</reason><confidence>0.9</confidence></operation></operations></librarian_response>"
     )
-    Exchange.objects.create(run=run, stage="propose", index=0, provider_kind="offline", prompt="p", response=stored)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_taken_up_again_uses_the_answer_that_it_has(workspace, owner, vault):
+    run = launch(workspace, owner)
+    store_answer(run, retitling(run, vault["Untitled 3"]))
     done(run)
     assert [op.title for op in Operation.objects.filter(run=run)] == ["From the stored answer"]
     assert Exchange.objects.filter(run=run).count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
+def test_an_answer_about_a_text_that_has_changed_since_is_asked_for_again(workspace, owner, vault):
+    run = launch(workspace, owner)
+    store_answer(run, retitling(run, vault["Untitled 3"]))
+    retag_note(vault["Untitled 3"], ["disks"], base_version=1, cause=by(owner))
+    assert done(run).status == "succeeded"
+    assert list(Exchange.objects.filter(run=run).values_list("attempt", flat=True)) == [1, 2]
+    retitle = Operation.objects.get(run=run, target_note=vault["Untitled 3"], kind="retitle_note")
+    assert (retitle.title, retitle.base_version) == ("Alert thresholds for disks", 2)
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_stored_answer_that_cannot_be_read_fails_the_run_with_the_protocols_code(workspace, owner, vault):
     run = launch(workspace, owner)
-    Exchange.objects.create(run=run, stage="propose", index=0, provider_kind="offline", prompt="p", response="Sorry!")
+    store_answer(run, "Sorry!")
     run = done(run)
     assert (run.status, run.error_code) == ("failed", "LIBRARIAN_PARSE_FAILED")
     assert "line 1" in run.error_detail
