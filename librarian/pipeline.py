@@ -19,7 +19,7 @@ from librarian.models import Exchange, Operation, OperationStatus, RunReport
 from librarian.plan import Plan, read_plan
 from librarian.protocol import PARSER_VERSION, ProtocolError, Response, parse_response
 from librarian.providers import offline
-from librarian.validation import Proposed, validated
+from librarian.validation import Proposed, is_off_limits, validated
 
 SOURCES_PER_REQUEST = 50
 # A bound for the parser where the rule sets none: no answer is honest with more than this for each source.
@@ -108,7 +108,7 @@ def _why_not(note: Note) -> str:
         return "deleted"
     if note.kind != NoteKind.MARKDOWN:
         return f"of kind {note.kind}"
-    if str(note.metadata.get("librarian", "")).strip().lower() == "never":
+    if is_off_limits(note):
         return "its front matter says librarian: never"
     return ""
 

@@ -20,6 +20,7 @@ from kjxlkj.workspaces.roles import Right, require
 from librarian.edits import apply_edits
 from librarian.effects import FIELDS, REBASED, values_of
 from librarian.models import Operation, OperationKind, OperationStatus
+from librarian.validation import check_stands
 
 APPLY, REJECT = "apply", "reject"
 
@@ -147,6 +148,7 @@ def _applied(operation: Operation, decision: Decision, cause: Cause) -> Note | N
     if operation.target_note_id is None:
         raise NotFound("NOTE_NOT_FOUND", "The operation names no note. Reject it.")
     note = Note.objects.select_for_update(no_key=True).get(pk=operation.target_note_id)
+    check_stands(operation, note)
     base_tags = _check_version(operation, decision, note)
     version = note.version
     note = update_note(note, base_version=version, cause=cause, **values_of(operation, note, base_tags=base_tags))

@@ -49,6 +49,22 @@ def validated(run: Run, plan: Plan, sources: Sequence[Note], proposals: Sequence
     return operations
 
 
+def is_off_limits(note: Note) -> bool:
+    """Whether its front matter keeps every librarian away."""
+    return str(note.metadata.get("librarian", "")).strip().lower() == "never"
+
+
+def check_stands(operation: Operation, note: Note) -> None:
+    """What may have come to be otherwise since the proposal, or by a reviewer's own wording. Raises `Refused`."""
+    if is_off_limits(note):
+        raise Refused(
+            "TARGET_EXCLUDED", "The note's front matter says “librarian: never” by now. Reject the operation."
+        )
+    if operation.kind == OperationKind.RELINK:
+        wanted = _link_keys(operation, note)
+        _check_targets(wanted, _names_among(note.workspace_id, wanted.keys()))
+
+
 # --- Building ---------------------------------------------------------------------------------------
 
 
@@ -108,13 +124,13 @@ class _Known:
 
     @classmethod
     def of(cls, workspace_id: UUID, operations: Sequence[Operation]) -> "_Known":
-        keys = {key for operation in operations for key in _link_keys(operation)}
+        keys = {key for operation in operations for key in _link_keys(operation, operation.target_note)}
         paths = {operation.target_path for operation in operations if operation.kind == OperationKind.CREATE}
         earlier = Operation.objects.filter(
             workspace_id=workspace_id, fingerprint__in={operation.fingerprint for operation in operations}
         ).exclude(status=OperationStatus.REJECTED, decided_by__isnull=True)
         return cls(
-            names=set(NoteName.objects.filter(workspace_id=workspace_id, key__in=keys).values_list("key", flat=True)),
+            names=_names_among(workspace_id, keys),
             paths=set(
                 Note.objects.live().filter(workspace_id=workspace_id, path__in=paths).values_list("path", flat=True)
             ),
@@ -122,11 +138,14 @@ class _Known:
         )
 
 
-def _link_keys(operation: Operation) -> dict[str, str]:
-    """Key → target as written, of the links that the operation would add."""
+def _names_among(workspace_id: UUID, keys: Collection[str]) -> set[str]:
+    return set(NoteName.objects.filter(workspace_id=workspace_id, key__in=keys).values_list("key", flat=True))
+
+
+def _link_keys(operation: Operation, note: Note | None) -> dict[str, str]:
+    """Key → target as written, of the links that the operation would add to `note`."""
     if operation.links:
         return {name_key(link["target"].partition("#")[0]): link["target"] for link in operation.links}
-    note = operation.target_note
     if operation.kind != OperationKind.RELINK or note is None:
         return {}
     there = {link_key(link, note.path) for link in parse_links(note.body)}
@@ -204,10 +223,14 @@ def _check_retag(operation: Operation, note: Note, plan: Plan, known: _Known) ->
 
 
 def _check_relink(operation: Operation, note: Note, plan: Plan, known: _Known) -> None:
-    missing = [target for key, target in _link_keys(operation).items() if key not in known.names]
+    _check_targets(_link_keys(operation, note), known.names)
+    check_body(values_of(operation, note)["body"])
+
+
+def _check_targets(wanted: Mapping[str, str], names: Collection[str]) -> None:
+    missing = [target for key, target in wanted.items() if key not in names]
     if missing:
         raise Refused("LINK_TARGET_UNKNOWN", f"No note answers to: {', '.join(missing)}.")
-    check_body(values_of(operation, note)["body"])
 
 
 def _check_defer(operation: Operation, note: Note, plan: Plan, known: _Known) -> None:

@@ -8,7 +8,7 @@ from django.db import DatabaseError, connections, transaction
 from kjxlkj.errors import Forbidden, NotFound
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.models import Note, NoteEvent, NoteLink
-from kjxlkj.notes.services import update_note
+from kjxlkj.notes.services import delete_note, update_note
 from kjxlkj.workspaces.models import WorkspaceEvent
 from librarian.models import Operation
 from librarian.services import Decision, review, undo_operation, undo_run
@@ -132,6 +132,30 @@ def test_a_bad_edit_is_named_and_changes_nothing(propose, notes, owner, edits, f
     assert (outcome.status, outcome.code) == ("pending", "INVALID_FIELD")
     assert field in outcome.message
     assert fresh(notes["beta"]).version == 1
+
+
+@pytest.mark.django_db
+def test_links_lead_to_notes_that_are_there_when_they_are_accepted(propose, notes, owner):
+    links, body = propose(
+        op("relink_note", notes["alpha"], links=[("Beta", "Beta")]),
+        op("relink_note", notes["gamma"], links=[("Plans", "Beta")]),
+    )
+    delete_note(notes["beta"], base_version=1, cause=by(owner))
+    assert (apply(links, owner).status, apply(links, owner).code) == ("pending", "LINK_TARGET_UNKNOWN")
+    assert apply(body, owner, edits={"body_markdown": "[[Delta|Plans]].\n"}).code == "LINK_TARGET_UNKNOWN"
+    edited = {"links": [{"text": "Gamma plan", "target": "docs/gamma"}]}
+    assert apply(links, owner, edits=edited).status == "applied"
+    assert fresh(notes["alpha"]).body == "Alpha talks of Beta and of [[docs/gamma|Gamma plan]].\n"
+
+
+@pytest.mark.django_db
+def test_a_note_that_says_never_since_the_proposal_is_left_alone(propose, notes, owner):
+    operation = propose(op("retag_note", notes["alpha"], tags=("two",)))[0]
+    note = update_note(notes["alpha"], base_version=1, cause=by(owner), front_matter="---\nlibrarian: never\n---\n")
+    outcome = apply(operation, owner, base_version=note.version)
+    assert (outcome.status, outcome.code) == ("pending", "TARGET_EXCLUDED")
+    assert fresh(note).version == 2
+    assert review([Decision(operation.id, "reject")], actor=owner)[0].status == "rejected"
 
 
 @pytest.mark.django_db
