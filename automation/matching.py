@@ -4,7 +4,7 @@ Recording events locks the workspace's row (see `workspaces.events.record`), so 
 serialised: whoever looks for a queued run to join sees every run that the event before it made.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from automation.models import Rule, Run, RunSource, RunTrigger
-from automation.runs import new_run, source_limit
+from automation.runs import new_run, snapshot, source_limit
 from automation.triggers import triggers_of
 from kjxlkj.jobs.models import JobStatus
 from kjxlkj.jobs.services import enqueue_many
@@ -67,9 +67,12 @@ def _add(rule: Rule, events: Sequence[WorkspaceEvent], depth: int) -> None:
     waiting = list(events)
     limit = source_limit(rule)
     rows: list[tuple[UUID, UUID, UUID, UUID]] = []
-    for run in _joinable(rule, depth):
-        held = set(run.sources.values_list("note_id", flat=True))
-        rows += _take(rule, run, waiting, held, limit)
+    joinable = _joinable(rule, depth)
+    held: dict[UUID, set[UUID]] = {run.id: set() for run in joinable}
+    for run_id, note_id in RunSource.objects.filter(run__in=held).values_list("run_id", "note_id"):
+        held[run_id].add(note_id)
+    for run in joinable:
+        rows += _take(rule, run, waiting, held[run.id], limit)
     runs = []
     starts = timezone.now() + timedelta(seconds=rule.settle_seconds)
     while waiting:
@@ -83,18 +86,16 @@ def _add(rule: Rule, events: Sequence[WorkspaceEvent], depth: int) -> None:
         enqueue_many(runs)
 
 
-def _joinable(rule: Rule, depth: int) -> Iterable[Run]:
-    """Queued runs, locked: a worker that would claim one now waits, and then finds its new sources.
+def _joinable(rule: Rule, depth: int) -> list[Run]:
+    """Queued runs of the rule as it is now, locked: a worker that would claim one waits, and finds its new sources.
 
     One that somebody is claiming or cancelling is passed over, never waited for: they hold the run and will want
     the workspace, which we hold. A run that went back to the queue has read its sources already; only one never
     begun is joined.
     """
-    return (
-        Run.objects.select_for_update(no_key=True, skip_locked=True)
-        .filter(rule=rule, status=JobStatus.QUEUED, trigger=RunTrigger.EVENT, attempts=0, depth=depth)
-        .order_by("id")
-    )
+    queued = Run.objects.filter(rule=rule, status=JobStatus.QUEUED, trigger=RunTrigger.EVENT, attempts=0, depth=depth)
+    queued = queued.filter(rule_snapshot=snapshot(rule)).order_by("id")
+    return list(queued.select_for_update(no_key=True, skip_locked=True))
 
 
 def _take(

@@ -8,7 +8,7 @@ from django.test.utils import CaptureQueriesContext
 
 from automation.matching import on_events
 from automation.models import Run, RunSource
-from automation.services import create_rule
+from automation.services import create_rule, update_rule
 from kjxlkj.jobs.models import JobStatus
 from kjxlkj.notes.cause import Cause, by
 from kjxlkj.notes.models import CauseKind
@@ -78,6 +78,34 @@ def test_many_changes_share_runs(workspace, owner):
         create_notes(workspace, news, cause=by(owner))
     sizes = sorted(run.sources.count() for run in Run.objects.all())
     assert sizes == [40, 50, 50, 50, 50]
+
+
+@pytest.mark.django_db
+def test_what_happens_after_a_rule_was_changed_starts_a_run_of_the_rule_as_it_is(workspace, owner):
+    rule = make_rule(workspace, owner)
+    create_note(workspace, NewNote("Before", path="a.md"), cause=by(owner))
+    update_rule(rule, actor=owner, action_json={**LIBRARIAN, "plan": {"allowed_kinds": ["retag_note"]}})
+    for name in "bc":
+        create_note(workspace, NewNote(name, path=f"{name}.md"), cause=by(owner))
+    before, after = Run.objects.order_by("id")
+    assert (titles(before), titles(after)) == (["Before"], ["b", "c"])
+    assert after.rule_snapshot["action_json"]["plan"] == {"allowed_kinds": ["retag_note"]}
+
+
+@pytest.mark.django_db
+def test_the_number_of_queries_does_not_grow_with_the_runs_that_wait(workspace, owner):
+    make_rule(workspace, owner, max_sources=1)
+    notes = create_notes(workspace, [NewNote(f"N{i}", path=f"n{i}.md") for i in range(2)], cause=by(owner))
+
+    def queries():
+        with CaptureQueriesContext(connection) as asked:
+            update_note(notes[0], base_version=notes[0].version, cause=by(owner), body=f"Text {Run.objects.count()}")
+        notes[0].refresh_from_db()
+        return len(asked)
+
+    few = queries()
+    create_notes(workspace, [NewNote(f"M{i}", path=f"m{i}.md") for i in range(20)], cause=by(owner))
+    assert queries() == few
 
 
 @pytest.mark.django_db
