@@ -168,8 +168,10 @@ def _check(
     if operation.kind == OperationKind.CREATE:
         _check_new(operation, known)
     else:
-        _check_existing(operation, plan, notes, known, seen)
+        _check_existing(operation, plan, notes, known)
     _check_memory(operation, known)
+    # Last: an operation that is refused takes no field from another.
+    _take_field(operation, seen)
 
 
 def _check_new(operation: Operation, known: _Known) -> None:
@@ -180,9 +182,7 @@ def _check_new(operation: Operation, known: _Known) -> None:
         raise Refused("PATH_TAKEN", f"There is a note at {operation.target_path} already.")
 
 
-def _check_existing(
-    operation: Operation, plan: Plan, notes: Mapping[UUID, Note], known: _Known, seen: set[tuple[UUID, str]]
-) -> None:
+def _check_existing(operation: Operation, plan: Plan, notes: Mapping[UUID, Note], known: _Known) -> None:
     note = notes.get(operation.target_note_id) if operation.target_note_id else None
     if note is None:
         raise Refused("TARGET_UNKNOWN", "The target is none of the notes that this run was about.")
@@ -191,11 +191,15 @@ def _check_existing(
     _CHECKS[operation.kind](operation, note, plan, known)
     if operation.kind != OperationKind.DEFER and changes_nothing(operation, note):
         raise Refused("NO_CHANGE", "The note says so already.")
-    field = FIELDS[operation.kind]
-    if field:
-        if (note.id, field) in seen:
-            raise Refused("FIELD_TAKEN", f"Another operation of this run changes the {field} of this note already.")
-        seen.add((note.id, field))
+
+
+def _take_field(operation: Operation, seen: set[tuple[UUID, str]]) -> None:
+    field, note_id = FIELDS[operation.kind], operation.target_note_id
+    if not field or note_id is None:
+        return
+    if (note_id, field) in seen:
+        raise Refused("FIELD_TAKEN", f"Another operation of this run changes the {field} of this note already.")
+    seen.add((note_id, field))
 
 
 def _check_memory(operation: Operation, known: _Known) -> None:

@@ -108,6 +108,12 @@ def test_what_a_person_rejected_is_not_proposed_again_until_the_note_changes(pro
     assert codes(check(proposal)) == ["pending"]
 
 
+def test_what_was_rejected_before_takes_no_field_from_what_is_new(propose, check, notes, owner):
+    rejected, new = (op("retitle_note", notes["beta"], title=title) for title in ("B", "C"))
+    review([Decision(propose(rejected)[0].id, "reject", "no")], actor=owner)
+    assert codes(check(rejected, new)) == ["REJECTED_BEFORE", "pending"]
+
+
 def test_checking_takes_the_same_queries_for_one_and_for_many(check, notes, django_assert_num_queries):
     link = op("relink_note", notes["alpha"], links=[("Beta", "Beta")])
     one = op("create_note", target_path="new.md", title="New", body_markdown="x")
