@@ -4,6 +4,7 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -99,7 +100,8 @@ class MemberViewSet(WorkspaceScoped, GenericViewSet[Membership]):
     @extend_schema(parameters=[_WORKSPACE_ID, _USER_ID], responses={204: None})
     def destroy(self, request: Request, workspace_id: str, user_id: str) -> Response:
         workspace = self._workspace(Right.MEMBERS)
-        services.remove_member(workspace, _person(user_id).id, actor=acting_user(request))
+        person = _person(user_id, User.objects.all())  # one whose account is closed can be removed as well
+        services.remove_member(workspace, person.id, actor=acting_user(request))
         return Response(status=204)
 
     def _workspace(self, right: Right) -> Workspace:
@@ -122,9 +124,11 @@ class EventFeedView(APIView):
         return Response({"results": EventOut(rows, many=True).data, "next": more, "previous": None, "last_seq": last})
 
 
-def _person(user_id: UUID | str) -> User:
+def _person(user_id: UUID | str, people: QuerySet[User] | None = None) -> User:
+    """Of the active people, unless others are given."""
+    people = User.objects.filter(is_active=True) if people is None else people
     try:
-        user = User.objects.filter(pk=user_id, is_active=True).first()
+        user = people.filter(pk=user_id).first()
     except ValidationError:
         user = None
     if user is None:

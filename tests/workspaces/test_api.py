@@ -117,6 +117,15 @@ def test_owner_and_admin_add_change_and_remove_members(client_for, owner, admin,
     assert client_for(admin).delete(url).json()["code"] == "MEMBER_NOT_FOUND"
 
 
+def test_a_member_whose_account_is_closed_can_be_removed(client_for, admin, viewer, workspace):
+    viewer.is_active = False
+    viewer.save()
+    url = f"/api/workspaces/{workspace.id}/members/{viewer.id}"
+    assert client_for(admin).put(url, {"role": "editor"}).json()["code"] == "USER_NOT_FOUND"
+    assert client_for(admin).delete(url).status_code == 204
+    assert not workspace.memberships.filter(user=viewer).exists()
+
+
 def test_members_without_the_right_leave_members_alone(client_for, editor, viewer, workspace):
     client, url = client_for(editor), f"/api/workspaces/{workspace.id}/members/{viewer.id}"
     for answer in (client.put(url, {"role": "admin"}), client.delete(url)):
