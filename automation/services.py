@@ -49,8 +49,10 @@ def create_rule(workspace: Workspace, *, actor: User, **values: Any) -> Rule:
 @transaction.atomic
 def update_rule(rule: Rule, *, actor: User, **values: Any) -> Rule:
     require(actor, rule.workspace, Right.MANAGE)
-    rule = Rule.objects.select_for_update(no_key=True).live().get(pk=rule.pk)
-    return _save_rule(rule, values, actor=actor, event="rule.updated")
+    current = Rule.objects.select_for_update(no_key=True).live().filter(pk=rule.pk).first()
+    if current is None:
+        raise NotFound("RULE_NOT_FOUND", f"Rule “{rule.name}” has been deleted meanwhile.")
+    return _save_rule(current, values, actor=actor, event="rule.updated")
 
 
 @transaction.atomic
@@ -108,8 +110,7 @@ def launch_rule(
     require(actor, rule.workspace, Right.MANAGE)
     # The lock makes two launches for one event take turns, so that the second finds what the first made.
     rule = Rule.objects.select_for_update(no_key=True).get(pk=rule.pk)
-    if rule.deleted_at or not rule.enabled:
-        raise Invalid("RULE_DISABLED", f"Rule “{rule.name}” is disabled. Enable it first.")
+    _check_enabled(rule)
     if event_id is not None:
         return _launch_for_event(rule, event_id, actor)
     notes = Note.objects.live().filter(condition_q(rule.condition_json), workspace_id=rule.workspace_id)
@@ -119,6 +120,13 @@ def launch_rule(
     if not ids and _needs_sources(rule):
         raise Invalid("NOTHING_MATCHES", f"No note meets the condition of rule “{rule.name}”. Loosen it.")
     return _launch_for_notes(rule, ids, actor)
+
+
+def _check_enabled(rule: Rule) -> None:
+    if rule.deleted_at:
+        raise Invalid("RULE_DISABLED", f"Rule “{rule.name}” is deleted. Make a new one.")
+    if not rule.enabled:
+        raise Invalid("RULE_DISABLED", f"Rule “{rule.name}” is disabled. Enable it first.")
 
 
 def _needs_sources(rule: Rule) -> bool:
@@ -164,11 +172,12 @@ def cancel_run(run: Run, *, actor: User) -> Run:
 
 @transaction.atomic
 def retry_run(run: Run, *, actor: User) -> Run:
-    """A new run over the same sources with the rule as it is now. Raises `Conflict` RUN_NOT_FAILED."""
+    """A new run over the same sources with the rule as it is now. Raises `Conflict` RUN_NOT_FAILED, `Invalid` RULE_DISABLED."""
     require(actor, run.workspace, Right.MANAGE)
     run = Run.objects.select_for_update(no_key=True, of=["self"]).select_related("rule").get(pk=run.pk)
     if run.status != JobStatus.FAILED:
         raise Conflict("RUN_NOT_FAILED", f"The run is {run.status}; only a failed run can be tried again.")
+    _check_enabled(run.rule)
     again = new_run(run.rule, RunTrigger.RETRY, actor=actor, event=run.triggering_event, depth=run.depth)
     again.result_json = {"retry_of": str(run.id)}
     again.save(force_insert=True)

@@ -7,7 +7,7 @@ import pytest
 from django.db import connections
 
 from automation.models import Rule, Run
-from automation.services import cancel_run, create_rule, launch_rule, retry_run, update_rule
+from automation.services import cancel_run, create_rule, delete_rule, launch_rule, retry_run, update_rule
 from kjxlkj.errors import Conflict, Forbidden, Invalid, NotFound
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.services import NewNote, create_notes
@@ -84,6 +84,20 @@ def test_launching_takes_an_admin(rule, notes, editor, outsider):
         launch_rule(rule, actor=editor)
     with pytest.raises(NotFound):
         launch_rule(rule, actor=outsider)
+
+
+@pytest.mark.django_db
+def test_a_rule_that_was_switched_off_or_deleted_is_not_tried_again(rule, notes, owner):
+    run = cancel_run(launch_rule(rule, actor=owner).runs[0], actor=owner)
+    update_rule(rule, actor=owner, enabled=False)
+    with pytest.raises(Invalid, match="Enable it first"):
+        retry_run(run, actor=owner)
+    delete_rule(rule, actor=owner)
+    with pytest.raises(Invalid, match="deleted"):
+        retry_run(run, actor=owner)
+    with pytest.raises(NotFound, match="deleted"):
+        update_rule(rule, actor=owner, enabled=True)
+    assert Run.objects.count() == 1
 
 
 @pytest.mark.django_db
