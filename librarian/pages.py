@@ -23,7 +23,7 @@ from librarian import services
 from librarian.forms import REJECT_REASONS, EditForm, read_decisions, read_ids
 from librarian.models import Operation, OperationStatus
 from librarian.presentation import Card, cards, for_cards
-from librarian.queue import pending_for, queue_page, run_page, waiting_by_workspace
+from librarian.queue import pending_for, queue_page, run_page, under_way_for, waiting_by_workspace
 from librarian.services import Decision, Outcome
 
 
@@ -32,6 +32,8 @@ def queue(request: HttpRequest) -> HttpResponse:
     user = _user(request)
     page = queue_page(user, request.GET)
     context = {"title": "Review", "page": page, "cards": cards(page.operations, user)}
+    if not page.operations:
+        context["under_way"] = under_way_for(user).count()
     return _page(request, "review/queue.html", context)
 
 
@@ -115,8 +117,9 @@ def undo_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
 
 @require_GET
 def front_door(request: HttpRequest) -> HttpResponseRedirect:
-    """The site's root: to what waits for review, else to the overview."""
-    waiting = isinstance(request.user, User) and pending_for(request.user).exists()
+    """The site's root: to what waits for review, or is about to; else to the overview."""
+    user = request.user
+    waiting = isinstance(user, User) and (pending_for(user).exists() or under_way_for(user).exists())
     return redirect("admin:review_queue" if waiting else "admin:index")
 
 

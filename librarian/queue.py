@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min, Q, QuerySet
 
 from automation.models import Run
 from kjxlkj.workspaces.models import User
@@ -33,9 +33,9 @@ class Filters:
     @classmethod
     def read(cls, query: Mapping[str, str]) -> "Filters":
         """Values that cannot be are left out, as old bookmarks may hold them."""
-        kind = query.get("kind", "")
+        kind, workspace = query.get("kind", ""), query.get("workspace", "")
         return cls(
-            workspace=query.get("workspace", ""),
+            workspace="" if "\0" in workspace else workspace,
             rule=str(as_uuid(query.get("rule", "")) or ""),
             kind=kind if kind in OperationKind.values else "",
         )
@@ -73,6 +73,12 @@ class QueuePage:
 
 def pending_for(user: User) -> OperationQuerySet:
     return scoped(Operation.objects.pending(), user)
+
+
+def under_way_for(user: User) -> QuerySet[Run]:
+    """Runs of the librarian that may still propose something."""
+    runs = Run.objects.unfinished().filter(rule_snapshot__action_json__kind="librarian_structure")
+    return scoped(runs, user)
 
 
 def queue_page(user: User, query: Mapping[str, str]) -> QueuePage:

@@ -1,12 +1,15 @@
 """Reviewing as people do: by mouse, by keyboard, without JavaScript, on a narrow screen, in both themes."""
 
+import re
+
 import pytest
 from django.urls import reverse
 from playwright.sync_api import expect
 
-from automation.services import create_rule
+from automation.services import create_rule, launch_rule
+from kjxlkj.jobs.services import execute
 from kjxlkj.notes.cause import by
-from kjxlkj.notes.services import update_note
+from kjxlkj.notes.services import NewNote, create_note, update_note
 from tests.browser.conftest import nothing_sideways
 from tests.librarian.conftest import op
 
@@ -201,3 +204,17 @@ def test_texts_stand_out_from_their_ground(visit, superuser, operations, notes, 
     ]:
         page.goto(url)
         assert page.evaluate(_CONTRAST) == [], url
+
+
+def test_the_queue_fills_by_itself_when_the_run_under_way_is_done(visit, editor, owner, workspace, settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    create_note(workspace, NewNote("Untitled", "# A heading worth a title\n", "Untitled.md"), cause=by(owner))
+    rule = create_rule(workspace, actor=owner, name="R", action_json={"kind": "librarian_structure"})
+    (run,) = launch_rule(rule, actor=owner).runs
+    page = visit(editor)
+    page.goto("/")
+    expect(page).to_have_url(re.compile(QUEUE))
+    expect(page.locator("#queue")).to_contain_text("The librarian is reading")
+    execute("automation.run", run.id)
+    expect(page.locator(".card")).to_contain_text("A heading worth a title")
+    expect(page.locator("#review-title")).to_contain_text("1 pending")
