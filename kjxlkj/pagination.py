@@ -5,6 +5,7 @@ import binascii
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist, ValidationError
@@ -17,6 +18,7 @@ from rest_framework.utils.urls import replace_query_param
 from rest_framework.views import APIView
 
 from kjxlkj.errors import BadRequest
+from kjxlkj.parser import unstorable
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
@@ -48,9 +50,12 @@ def encode_cursor(value: Any) -> str:
 def decode_cursor(text: str) -> Any:
     """Raises `BadRequest` for what `encode_cursor` did not make."""
     try:
-        return json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        value = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (ValueError, binascii.Error, RecursionError) as error:
         raise bad_cursor() from error
+    if unstorable(value):
+        raise bad_cursor()
+    return value
 
 
 def bad_cursor() -> BadRequest:
@@ -150,9 +155,14 @@ def _reversed(name: str) -> str:
 def _read(model: type[Model], name: str, value: Any) -> Any:
     try:
         field = model._meta.get_field(name.lstrip("-"))
-        return field.to_python(value) if isinstance(field, Field) else value
-    except (ValidationError, FieldDoesNotExist, TypeError, ValueError) as error:
+        clean = field.to_python(value) if isinstance(field, Field) else value
+        if isinstance(clean, datetime):
+            clean = clean.astimezone(UTC)  # fails for what lies beyond the calendar, as psycopg would
+    except (ValidationError, FieldDoesNotExist, TypeError, ValueError, OverflowError) as error:
         raise bad_cursor() from error
+    if clean is None:
+        raise bad_cursor()
+    return clean
 
 
 def _beyond(order: Sequence[str], values: Sequence[Any]) -> Q:

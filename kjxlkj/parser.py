@@ -32,7 +32,7 @@ class JSONParser(parsers.JSONParser):
             value = json.loads(raw.decode(), parse_constant=_refuse, parse_float=_finite)
         except (ValueError, RecursionError) as error:
             raise BadRequest("BAD_REQUEST", f"The request is not JSON in UTF-8: {_why(error)}.") from error
-        if first := next(_faults(value), None):
+        if first := unstorable(value):
             path, fault = first
             raise BadRequest("BAD_REQUEST", f"{path}: {fault}", {"errors": [{"field": path, "message": fault}]})
         return value
@@ -51,6 +51,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:20]} is too large a number")
     return number
+
+
+def unstorable(value: Any) -> tuple[str, str] | None:
+    """What of a JSON value PostgreSQL could not keep or even look for: (path, fault), or None."""
+    return next(_faults(value), None)
 
 
 def _faults(value: Any) -> Iterator[tuple[str, str]]:

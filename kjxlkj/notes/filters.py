@@ -7,8 +7,9 @@ JSON path; `condition_q` turns a tree into one SQL condition.
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, Value
@@ -100,14 +101,14 @@ def _days(value: Any) -> int:
 
 
 def _time(value: Any) -> datetime:
-    try:
-        day = parse_date(_text(value))
-        moment = datetime.combine(day, time.min) if day else parse_datetime(value)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise BadValue("expected a date or time such as 2026-05-31 or 2026-05-31T12:00:00Z")
-    return make_aware(moment) if is_naive(moment) else moment
+    text = _text(value)
+    with suppress(ValueError, OverflowError):
+        day = parse_date(text)
+        moment = datetime.combine(day, time.min) if day else parse_datetime(text)
+        if moment is not None:
+            # In UTC: what lies beyond the calendar shows itself here and not in the query.
+            return (make_aware(moment) if is_naive(moment) else moment).astimezone(UTC)
+    raise BadValue("expected a date or time such as 2026-05-31 or 2026-05-31T12:00:00Z")
 
 
 def _kind(value: Any) -> str:

@@ -11,6 +11,7 @@ from kjxlkj.api import Shape
 from kjxlkj.errors import Invalid
 from kjxlkj.notes.filters import VOCABULARY, BadValue, Filter, condition_faults, condition_q
 from kjxlkj.notes.models import Attachment, Note, NoteEvent, NoteKind, NoteLink
+from kjxlkj.parser import unstorable
 
 _LISTED = [
     "id", "workspace_id", "path", "title", "tags", "aliases", "kind", "version", "deleted_at", "created_at",
@@ -170,6 +171,8 @@ class _ConditionField(serializers.CharField):
             tree = json.loads(super().to_internal_value(data))
         except (ValueError, RecursionError) as error:
             raise serializers.ValidationError(f"not JSON: {error}.") from error
+        if fault := unstorable(tree):
+            raise serializers.ValidationError(": ".join(fault))
         faults = condition_faults(tree, "filter")
         if faults:
             errors = [{"field": fault.path, "message": fault.message} for fault in faults]

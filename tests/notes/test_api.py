@@ -1,13 +1,14 @@
 """Every endpoint of notes: it works, strangers do not learn of it, the wrong role is told so, bad input is named."""
 
 import json
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from kjxlkj.notes import services
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.models import Note
+from kjxlkj.pagination import encode_cursor
 from kjxlkj.workspaces.services import archive_workspace
 
 pytestmark = pytest.mark.django_db
@@ -311,7 +312,9 @@ def test_lists_take_every_filter(client_for, viewer, many, query, titles):
     ("query", "field"),
     [("tagg=x", "tagg"), ("limit=0", "limit"), ("limit=201", "limit"), ("limit=ten", "limit"),
      ("cursor=zzz", "cursor"), ("cursor=WzFd", "cursor"), ("order=size", "order"),
-     ("created_since=soon", "created_since"),
+     ("created_since=soon", "created_since"), ("updated_since=9999-12-31T23:59:59-23:59", "updated_since"),
+     ("created_since=0001-01-01T00:00:00%2B14:00", "created_since"),
+     ('filter={"\\ud800":1}', "filter"), ('filter={"all":[{"\\u0000":{}}]}', "filter"),
      ("untagged=perhaps", "untagged"), ("min_length=-1", "min_length"), ("filter=[", "filter"),
      ("workspace_id=7", "workspace_id"),
      ("tag=a&tag=b", "tag"),
@@ -327,6 +330,25 @@ def test_a_bad_condition_is_refused_with_the_path_of_its_fault(client_for, viewe
     answer = client_for(viewer).get("/api/notes", {"filter": json.dumps({"all": [{"tag": "x"}, {"colour": 1}]})})
     assert (answer.status_code, answer.json()["code"]) == (422, "FILTER_INVALID")
     assert faults(answer) == {"filter.all[1].colour"}
+
+
+@pytest.mark.parametrize(
+    ("order", "value"),
+    [("path", None), ("path", "\0"), ("path", "\ud800"), ("title", [1, None]), ("-updated_at", None),
+     ("-updated_at", "9999-12-31T23:59:59-23:59"), ("-updated_at", 10**40),
+     ("-created_at", "0001-01-01T00:00:00+14:00")],
+)  # fmt: skip
+def test_a_cursor_that_nobody_gave_out_is_refused(client_for, viewer, many, order, value):
+    last = encode_cursor([[order, "id"], [value, str(UUID(int=1))], False])
+    answer = client_for(viewer).get("/api/notes", {"order": order, "cursor": last})
+    assert answer.status_code in ({200, 400} if isinstance(value, list) else {400})
+    tie = encode_cursor([[order, "id"], ["2026-05-31T12:00:00Z", None], False])
+    assert client_for(viewer).get("/api/notes", {"order": order, "cursor": tie}).status_code == 400
+
+
+def test_a_cursor_that_nobody_gave_out_is_refused_for_tags(client_for, viewer, workspace):
+    answer = client_for(viewer).get("/api/tags", {"workspace_id": workspace.pk, "cursor": encode_cursor("\ud800")})
+    assert (answer.status_code, faults(answer)) == (400, {"cursor"})
 
 
 def test_a_cursor_of_another_order_is_refused(client_for, viewer, many):
