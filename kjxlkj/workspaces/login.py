@@ -1,5 +1,6 @@
 """Tokens for e-mail and password, and what somebody hears who tried too often."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -31,10 +32,8 @@ class LoginView(APIView):
     def post(self, request: Request) -> Response:
         """A token for 30 days. After ten wrong passwords: 429, and a pause."""
         given = read_body(request, Login)
-        # One spelling, so that the count of wrong tries cannot be dodged by another.
-        email = given["email"].strip().lower()
         # The plain request: the lock-out is noted on it, and its middleware turns it into `locked_out`.
-        user = authenticate(request._request, username=email, password=given["password"])
+        user = authenticate(request._request, username=given["email"], password=given["password"])
         if user is None:
             raise Unauthenticated("INVALID_CREDENTIALS", "E-mail and password do not match an account.")
         token, text = AuthToken.objects.create(user, expiry=LOGIN_LASTS)
@@ -51,6 +50,12 @@ class LogoutView(APIView):
         else:
             logout(request._request)
         return Response(status=204)
+
+
+def counted_name(request: HttpRequest, credentials: Mapping[str, Any] | None = None) -> str | None:
+    """The account that wrong passwords are counted for, in the one spelling in which it is looked up."""
+    name = (credentials or request.POST).get("username")
+    return name.strip().lower() if isinstance(name, str) else None
 
 
 def locked_out(

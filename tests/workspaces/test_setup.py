@@ -150,3 +150,14 @@ def test_too_many_wrong_passwords_in_the_admin_get_a_readable_page(db):
     assert answer.status_code == 429
     assert b"Wait 15 minutes" in answer.content
     assert answer["Retry-After"] == "900"
+
+
+def test_the_count_of_wrong_passwords_is_one_for_all_spellings_and_both_logins(db):
+    form, api = Client(), APIClient()
+    spellings = ["x@example.org", "X@example.org", " x@EXAMPLE.org ", "x@Example.Org", "x@example.oRG"]
+    for spelling in spellings:
+        answer = form.post("/admin/login/", {"username": spelling, "password": "wrong"})
+        assert answer.status_code == 200
+        answer = api.post("/api/auth/login", {"email": spelling, "password": "wrong"})
+    assert answer.status_code == 429
+    assert form.post("/admin/login/", {"username": "x@example.orG", "password": "wrong"}).status_code == 429
