@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import F, Func, Model, QuerySet
 from django.http import FileResponse, HttpRequest, HttpResponse
@@ -12,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from kjxlkj.notes import pages
-from kjxlkj.notes.filters import VOCABULARY
+from kjxlkj.notes.filters import VOCABULARY, BadValue
 from kjxlkj.notes.models import Attachment, Note, NoteQuerySet
 from kjxlkj.notes.search import highlighted, ranked, with_snippets
 from kjxlkj.workspaces.roles import Right, scoped
@@ -43,7 +44,10 @@ class _WordFilter(admin.SimpleListFilter):
         if not self.value():
             return queryset
         word = VOCABULARY[str(self.parameter_name)]
-        return queryset.filter(word.q(word.read(self.value())))
+        try:
+            return queryset.filter(word.q(word.read(self.value())))
+        except BadValue as error:
+            raise IncorrectLookupParameters from error
 
 
 def _live(request: HttpRequest) -> QuerySet[Note]:

@@ -125,6 +125,8 @@ def edit(request: HttpRequest, note_id: UUID) -> HttpResponse:
         given = dict(form.cleaned_data)
         base_version = given.pop("base_version")
         given["body"] = with_line_ends_of(note.body, given["body"])
+        if given["path"] == note.path.strip():
+            given["path"] = note.path  # a file's name may begin or end with a space; a form's fields do not
         try:
             services.update_note(note, base_version=base_version, cause=by(_user(request)), **given)
         except Conflict as error:

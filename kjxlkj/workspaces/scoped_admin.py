@@ -8,6 +8,8 @@ from typing import Any, ClassVar, cast
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import SEARCH_VAR
+from django.core.exceptions import BadRequest
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -107,6 +109,9 @@ class ScopedAdmin(admin.ModelAdmin[Any]):
         return user.is_superuser or any(role in roles_with(right) for role in _roles(request, user))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        # What is searched for is the form's to refuse.
+        if any("\0" in value for name, values in request.GET.lists() if name != SEARCH_VAR for value in values):
+            raise BadRequest("PostgreSQL has no text with a NUL character, and cannot look for one.")
         title = capfirst(self.opts.verbose_name_plural)
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 

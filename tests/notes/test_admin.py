@@ -55,6 +55,11 @@ class TestList:
     def test_odd_searches_find_nothing_and_break_nothing(self, owner, note, odd):
         assert browser(owner).get(LIST, {"q": odd}).status_code in {200, 302}
 
+    @pytest.mark.parametrize("name", ["tag", "folder", "untagged", "workspace", "path__startswith"])
+    @pytest.mark.parametrize("odd", ["\0", " ", "#", "x" * 3000])
+    def test_odd_filters_break_nothing(self, owner, note, name, odd):
+        assert browser(owner).get(LIST, {name: odd}).status_code in {200, 302, 400}
+
     @pytest.mark.parametrize(
         ("filters", "found"),
         [
@@ -156,6 +161,22 @@ class TestWriting:
         )
         note.refresh_from_db()
         assert note.body == "one\r\nthree\r\n"
+
+    @pytest.mark.parametrize("body", ["one\r\ntwo\nthree\n", "one\rtwo\n", "one\r\ntwo\r\n", "\none\n \n\n"])
+    def test_a_text_that_was_not_touched_stays_to_the_byte(self, editor, make_note, body):
+        note = make_note("C", path="c.md", body=body)
+        sent = body.replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")  # as browsers do
+        browser(editor).post(url("edit", note), self.form(title="C", path="c.md", base_version="1", body=sent))
+        note.refresh_from_db()
+        assert (note.tags, note.body) == (["sea"], body)
+        assert note.history.get(seq=2).changed == ["tags"]
+
+    def test_spaces_around_a_path_stay(self, editor, make_note):
+        note = make_note("C", path=" c.md", body="x")
+        form = self.form(title="C", path=" c.md", base_version="1", body="y")
+        browser(editor).post(url("edit", note), form)
+        note.refresh_from_db()
+        assert (note.path, note.body) == (" c.md", "y")
 
     def test_a_conflict_keeps_what_was_typed_and_shows_the_present_text(self, editor, note, owner):
         update_note(note, base_version=1, cause=by(owner), body="Theirs.\n")
