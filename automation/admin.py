@@ -22,6 +22,7 @@ from kjxlkj.admin_site import add_panel
 from kjxlkj.errors import DomainError
 from kjxlkj.jobs.models import JobStatus
 from kjxlkj.notes.filters import VOCABULARY
+from kjxlkj.parser import unstorable
 from kjxlkj.workspaces.models import User
 from kjxlkj.workspaces.roles import Right, scoped
 from kjxlkj.workspaces.scoped_admin import ScopedAdmin, ServiceForm, WorkspaceFilter, actor
@@ -38,6 +39,19 @@ class IndentedJSON(json.JSONEncoder):
         super().__init__(**{**options, "indent": 2, "sort_keys": False})
 
 
+class StorableJSON(json.JSONDecoder):
+    """Reads what the API reads: what cannot be stored, or shown again, is as wrong as what is no JSON."""
+
+    def decode(self, s: str, *args: Any) -> Any:
+        try:
+            value = super().decode(s)
+        except (ValueError, RecursionError) as error:
+            raise json.JSONDecodeError("no JSON", s, 0) from error
+        if unstorable(value):
+            raise json.JSONDecodeError("cannot be stored", s, 0)
+        return value
+
+
 class RuleForm(ServiceForm):
     trigger = forms.ChoiceField(choices=[(name, name) for name in TRIGGERS])
     condition_json = forms.JSONField(
@@ -45,6 +59,7 @@ class RuleForm(ServiceForm):
         required=False,
         initial={},
         encoder=IndentedJSON,
+        decoder=StorableJSON,
         widget=forms.Textarea({"rows": 6, "class": "source", "spellcheck": "false"}),
         help_text='Which notes it is about; {} is every note. For example {"folder": "inbox"} or '
         '{"any": [{"untagged": true}, {"title_contains": "untitled"}]}. '
@@ -54,6 +69,7 @@ class RuleForm(ServiceForm):
         label="Action",
         initial=OFFLINE_LIBRARIAN,
         encoder=IndentedJSON,
+        decoder=StorableJSON,
         widget=forms.Textarea({"rows": 12, "class": "source", "spellcheck": "false"}),
         help_text="What it does. The offline librarian needs no network and no key.",
     )

@@ -172,7 +172,10 @@ def cancel_run(run: Run, *, actor: User) -> Run:
 
 @transaction.atomic
 def retry_run(run: Run, *, actor: User) -> Run:
-    """A new run over the same sources with the rule as it is now. Raises `Conflict` RUN_NOT_FAILED, `Invalid` RULE_DISABLED."""
+    """A new run over the same sources with the rule as it is now.
+
+    Raises `Conflict` RUN_NOT_FAILED, `Invalid` RULE_DISABLED.
+    """
     require(actor, run.workspace, Right.MANAGE)
     run = Run.objects.select_for_update(no_key=True, of=["self"]).select_related("rule").get(pk=run.pk)
     if run.status != JobStatus.FAILED:

@@ -62,6 +62,10 @@ class TestRules:
         [
             ({"condition_json": '{"nonsense": 1}'}, "condition_json.nonsense: unknown"),
             ({"condition_json": "{"}, "Enter a valid JSON"),
+            ({"condition_json": r'{"\ud800": 1}'}, "Enter a valid JSON"),
+            ({"condition_json": "[" * 100_000}, "Enter a valid JSON"),
+            ({"action_json": "9" * 5_000}, "Enter a valid JSON"),
+            ({"action_json": json.dumps({**ACTION, "plan": {"taxonomy": ["\0"]}})}, "Enter a valid JSON"),
             ({"action_json": '{"kind": "x"}'}, "action_json.kind:"),
             ({"settle_seconds": "999999"}, "expected a whole number"),
             ({"name": "R"}, "already"),
