@@ -40,6 +40,8 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
 def apply_edits(operation: Operation, edits: Mapping[str, Any]) -> None:
     """Set the edited fields on `operation` (unsaved). Raises `DomainError` naming the field at fault."""
     allowed = EDITABLE[operation.kind]
+    if {"links", "body_markdown"} <= set(edits):
+        raise field_error("links", "edits: give either links or a body_markdown that holds them, not both.")
     for field, value in edits.items():
         if field not in allowed:
             names = ", ".join(allowed) or "nothing"

@@ -90,7 +90,8 @@ def read_ids(posted: QueryDict) -> list[UUID]:
 def read_decisions(posted: QueryDict, operations: Sequence[Operation]) -> list[Decision]:
     """The one decision of the form, for each of `operations`. Raises `BadRequest`."""
     decision = posted.get("decision")
-    reason = "; ".join(text.strip() for text in posted.getlist("reject_reason") if text.strip())
+    reasons = (text.replace("\0", "").strip() for text in posted.getlist("reject_reason"))
+    reason = "; ".join(filter(None, reasons))
     version = posted.get("base_version", "")
     if version and not (version.isascii() and version.isdigit() and len(version) < 10):
         raise BadRequest("BAD_REQUEST", "base_version: not a number.")

@@ -1,6 +1,6 @@
 """What a note's fields may hold: each check returns the clean value or refuses it by name, fault and remedy."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -65,7 +65,7 @@ def check_path(value: object) -> str:
 
 
 def check_tags(value: object) -> list[str]:
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
         raise field_error("tags", "tags: expected a list of labels.")
     return normalise_tags(_text("tags", tag) for tag in value)
 

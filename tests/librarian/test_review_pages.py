@@ -258,6 +258,11 @@ class TestDeciding:
         assert (retag.status, retag.reject_reason) == ("rejected", "not <b>today</b>; Too risky")
         assert retag.decided_by == editor
 
+    def test_a_reason_is_kept_without_what_cannot_be_stored(self, editor, retag):
+        self.decide(editor, retag, "reject", reject_reason="not\0 so")
+        retag.refresh_from_db()
+        assert retag.reject_reason == "not so"
+
     def test_several_at_once_each_for_itself(self, editor, many):
         first, second, *_ = many(2)
         update_note(second.target_note, base_version=1, cause=by(editor), title="Mine")

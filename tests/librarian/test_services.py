@@ -135,6 +135,17 @@ def test_a_bad_edit_is_named_and_changes_nothing(propose, notes, owner, edits, f
 
 
 @pytest.mark.django_db
+def test_edits_that_mean_two_things_or_none_change_nothing(propose, notes, owner):
+    retag, relink = propose(
+        op("retag_note", notes["alpha"], tags=("two",)), op("relink_note", notes["alpha"], links=[("Beta", "Beta")])
+    )
+    links, body = [{"text": "Beta", "target": "Beta"}], "Alpha talks of Beta and of [[Gamma plan]].\n"
+    assert apply(retag, owner, edits={"tags": {"a": 1}}).code == "INVALID_FIELD"
+    assert apply(relink, owner, edits={"links": links, "body_markdown": body}).code == "INVALID_FIELD"
+    assert fresh(notes["alpha"]).version == 1
+
+
+@pytest.mark.django_db
 def test_links_lead_to_notes_that_are_there_when_they_are_accepted(propose, notes, owner):
     links, body = propose(
         op("relink_note", notes["alpha"], links=[("Beta", "Beta")]),
