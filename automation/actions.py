@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from automation.models import Run
+from kjxlkj.errors import Fault
 from kjxlkj.jobs.lease import Lease
-from kjxlkj.notes.filters import Fault
 
 Effects = Callable[[], None]
 

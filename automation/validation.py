@@ -6,24 +6,18 @@ from typing import Any
 
 from automation import actions
 from automation.triggers import TRIGGERS
-from kjxlkj.errors import Invalid
-from kjxlkj.notes.filters import Fault, condition_faults
+from kjxlkj.errors import Fault, Faulty
+from kjxlkj.notes.filters import condition_faults
 
 CONDITION_MAX_BYTES = 64 * 1024
 SETTLE_MAX_SECONDS = 24 * 3600
 
 
-class RuleInvalid(Invalid):
-    """All faults of a rule, in `details["faults"]` as `{path, message}`."""
+class RuleInvalid(Faulty):
+    """A rule that could not work."""
 
     def __init__(self, faults: list[Fault]) -> None:
-        first = faults[0]
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        super().__init__(
-            "RULE_INVALID",
-            f"{first.path}: {first.message}{more}",
-            {"faults": [{"path": fault.path, "message": fault.message} for fault in faults]},
-        )
+        super().__init__("RULE_INVALID", faults)
 
 
 def check_rule(values: Mapping[str, Any]) -> None:

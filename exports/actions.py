@@ -6,8 +6,8 @@ from typing import Any
 from automation.actions import Action, Effects
 from automation.models import Run
 from exports.services import queue_markdown_export
+from kjxlkj.errors import Fault
 from kjxlkj.jobs.lease import Lease
-from kjxlkj.notes.filters import Fault
 
 # An archive is of all that matches, never of a part of it.
 _EVERY_NOTE = 1_000_000_000

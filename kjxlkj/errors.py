@@ -1,6 +1,7 @@
 """Errors that a person can act on. No HTTP here: `kjxlkj.api` maps the classes to status codes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 
@@ -40,6 +41,23 @@ class TooLarge(DomainError):
 
 class Invalid(DomainError):
     """Understood, and refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with a structured value: where (a JSON path), and what to do about it."""
+
+    path: str
+    message: str
+
+
+class Faulty(Invalid):
+    """Everything that is wrong at once, in `details["faults"]` as `{path, message}`."""
+
+    def __init__(self, code: str, faults: Sequence[Fault]) -> None:
+        first = faults[0]
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        super().__init__(code, f"{first.path}: {first.message}{more}", {"faults": [asdict(fault) for fault in faults]})
 
 
 class RateLimited(DomainError):

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kjxlkj.notes.filters import Fault, condition_faults
+from kjxlkj.errors import Fault
+from kjxlkj.notes.filters import condition_faults
 from librarian.models import OperationKind
 from librarian.providers import PROVIDER_KINDS
 

@@ -18,7 +18,7 @@ from django.db.models.lookups import GreaterThanOrEqual, LessThanOrEqual
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.timezone import is_naive, make_aware
 
-from kjxlkj.errors import DomainError
+from kjxlkj.errors import Fault, Faulty
 from kjxlkj.notes.models import NoteKind, NoteLink
 from kjxlkj.notes.search import search_query
 from kjxlkj.notes.tags import normalise_tag
@@ -176,23 +176,11 @@ VOCABULARY: dict[str, Filter] = {
 # --- Trees ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    path: str
-    message: str
-
-
-class ConditionInvalid(DomainError):
-    """All faults of a condition, in `details["faults"]` as `{path, message}`."""
+class ConditionInvalid(Faulty):
+    """A condition that means nothing."""
 
     def __init__(self, faults: list[Fault]) -> None:
-        first = faults[0]
-        more = f" ({len(faults) - 1} more)" if len(faults) > 1 else ""
-        super().__init__(
-            "RULE_INVALID",
-            f"{first.path}: {first.message}{more}",
-            {"faults": [{"path": fault.path, "message": fault.message} for fault in faults]},
-        )
+        super().__init__("RULE_INVALID", faults)
 
 
 def condition_faults(tree: Any, path: str = "$") -> list[Fault]:
