@@ -95,7 +95,7 @@ def decide(request: HttpRequest) -> HttpResponse:
 def undo(request: HttpRequest) -> HttpResponse:
     user = _user(request)
     try:
-        outcomes = [services.undo_operation(found, actor=user) for found in _operations(user, read_ids(request.POST))]
+        outcomes = services.undo(_operations(user, read_ids(request.POST)), actor=user)
     except BadRequest as error:
         return _refused(request, error.message, status=400)
     except Forbidden as error:

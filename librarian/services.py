@@ -1,6 +1,6 @@
 """People's decisions on operations: apply, reject, edit then apply, undo. The API and the admin both call this."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -196,11 +196,18 @@ def undo_run(run: Run, *, actor: User) -> list[Outcome]:
     """Undo what the run's accepted operations did, last first; those whose note has changed since are skipped."""
     require(actor, run.workspace, Right.WRITE)
     applied = Operation.objects.filter(run=run, status=OperationStatus.APPLIED).select_related("workspace")
-    return [undo_operation(operation, actor=actor) for operation in applied.order_by("-decided_at", "-index")]
+    return undo(applied.order_by("-decided_at", "-index"), actor=actor)
+
+
+def undo(operations: Iterable[Operation], *, actor: User) -> list[Outcome]:
+    """Write the inverse of each applied operation. Raises as `review` before anything is done."""
+    operations = list(operations)
+    for workspace in {operation.workspace_id: operation.workspace for operation in operations}.values():
+        _require(workspace, actor)
+    return [undo_operation(operation, actor=actor) for operation in operations]
 
 
 def undo_operation(operation: Operation, *, actor: User) -> Outcome:
-    """Write the inverse of an applied operation."""
     _require(operation.workspace, actor)
     try:
         with transaction.atomic():

@@ -5,13 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import DatabaseError, connections, transaction
 
+from automation.models import Run
+from automation.services import create_rule
 from kjxlkj.errors import Forbidden, NotFound
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.models import Note, NoteEvent, NoteLink
 from kjxlkj.notes.services import delete_note, update_note
-from kjxlkj.workspaces.models import WorkspaceEvent
+from kjxlkj.workspaces.models import Workspace, WorkspaceEvent
+from kjxlkj.workspaces.services import set_member
 from librarian.models import Operation
-from librarian.services import Decision, review, undo_operation, undo_run
+from librarian.services import Decision, review, undo, undo_operation, undo_run
 from tests.librarian.conftest import op
 
 
@@ -223,6 +226,21 @@ def test_undoing_a_run_brings_back_every_note_but_those_changed_since(propose, n
     assert not Note.objects.live().filter(workspace=workspace, path="new.md").exists()
     assert NoteEvent.objects.filter(note=alpha, cause="undo").count() == 2
     assert undo_operation(fresh(operations[0]), actor=owner).code == "NOT_APPLIED"
+
+
+@pytest.mark.django_db
+def test_whoever_may_not_undo_all_undoes_none(propose, notes, owner, outsider, editor):
+    mine = propose(op("retag_note", notes["alpha"], tags=("two",)))[0]
+    apply(mine, owner)
+    elsewhere = Workspace.objects.get(slug="elsewhere")
+    rule = create_rule(elsewhere, actor=outsider, name="R", action_json={"kind": "librarian_structure"})
+    run = Run.objects.create(workspace=elsewhere, rule=rule, trigger="manual")
+    question = Operation(workspace=elsewhere, run=run, index=0, kind="defer", confidence=1, reason="?")
+    question.save()
+    set_member(elsewhere, editor, "viewer", actor=outsider)
+    with pytest.raises(Forbidden):
+        undo([mine, question], actor=editor)
+    assert fresh(mine).status == "applied"
 
 
 @pytest.mark.django_db
