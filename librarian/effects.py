@@ -33,8 +33,8 @@ def values_of(operation: Operation, note: Note, *, base_tags: Sequence[str] | No
         case OperationKind.REWRITE:
             return {"body": operation.body_markdown}
         case OperationKind.RETITLE:
-            aliases = [alias for alias in note.aliases if alias != operation.title]
-            return {"title": operation.title, "aliases": [*aliases, note.title]}
+            names = [*note.aliases, note.title]
+            return {"title": operation.title, "aliases": [name for name in names if name != operation.title]}
         case OperationKind.RETAG:
             return {"tags": _carried_over(note.tags, normalise_tags(operation.tags or []), base_tags)}
         case OperationKind.RELINK:

@@ -51,6 +51,14 @@ def test_a_retitled_note_is_still_found_by_its_old_title(propose, notes, owner):
 
 
 @pytest.mark.django_db
+def test_a_title_that_a_person_has_given_meanwhile_is_no_alias_of_itself(propose, notes, owner):
+    retitle = propose(op("retitle_note", notes["beta"], title="Second letter"))[0]
+    update_note(notes["beta"], base_version=1, cause=by(owner), title="Second letter")
+    assert apply(retitle, owner, base_version=2).code == "NO_CHANGE"
+    assert (fresh(notes["beta"]).version, fresh(notes["beta"]).aliases) == (2, [])
+
+
+@pytest.mark.django_db
 def test_creating_and_questions(propose, owner, workspace):
     created, question = propose(
         op("create_note", target_path="new.md", title="New", body_markdown="Text\n", tags=("a",)),
