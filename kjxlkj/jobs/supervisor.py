@@ -51,7 +51,7 @@ class Supervisor:
     def run(self) -> None:
         """Raises Conflict if somebody else listens at `bind`."""
         if self._bind:
-            _refuse_if_taken(self._bind)
+            refuse_if_taken(self._bind)
         before = {number: signal.signal(number, self._heed) for number in _STOP_SIGNALS}
         caretaker = Caretaker(self._clusters)
         try:
@@ -131,8 +131,8 @@ def _address(bind: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _refuse_if_taken(bind: str) -> None:
-    """Before anything is started: gunicorn would only try again and again."""
+def refuse_if_taken(bind: str) -> None:
+    """Before anything is started: gunicorn would only try again and again. Raises Conflict ADDRESS_IN_USE."""
     host, port = _address(bind)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
