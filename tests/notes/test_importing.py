@@ -1,5 +1,6 @@
 """Vaults coming in: what is written, what is left alone, what is refused."""
 
+import json
 import stat
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -126,6 +127,17 @@ def test_a_deleted_note_leaves_its_path_to_the_file(workspace, owner, vault):
     delete_note(Note.objects.get(path="plan.md"), base_version=1, cause=by(owner))
     assert counts(import_vault(workspace, vault, actor=owner)) == (1, 0, 1, 0)
     assert Note.objects.live().filter(path="plan.md").count() == 1
+
+
+@pytest.mark.django_db
+def test_an_edited_file_of_a_note_without_a_path_changes_that_note(workspace, owner, make_note, tmp_path):
+    note = make_note("Idea", body="Before.\n")
+    record = {"path": "Idea 1.md", "original_path": "", "id": str(note.id), "sha256": "as it was", "title": "Idea"}
+    manifest = json.dumps({"kjxlkj": 1, "files": [record]})
+    write(tmp_path / "out", {"manifest.json": manifest, "Idea 1.md": "---\ntitle: Better\n---\nAfter.\n"})
+    assert counts(import_vault(workspace, tmp_path / "out", actor=owner)) == (0, 1, 0, 0)
+    note = Note.objects.get(workspace=workspace)
+    assert (note.path, note.title, note.body) == ("", "Better", "After.\n")
 
 
 @pytest.mark.django_db

@@ -346,7 +346,15 @@ class TestOurOwnManifest:
         )
         entries = list(entries_of(vault({"manifest.json": manifest, "a~1.md": b"x", "b.md": b"edited since"})))
         assert [(e.path, e.text) for e in entries] == [("A?.md", "x"), ("b.md", "edited since")]
-        assert (entries[0].recorded["id"], entries[1].recorded) == ("7", None)
+        assert (entries[0].recorded["id"], entries[1].recorded) == ("7", {"id": "8"})
+
+    def test_a_note_and_a_file_beside_it_may_have_one_path(self, vault):
+        manifest = b'{"kjxlkj": 1, "files": [{"path": "a.png.md", "original_path": "a.png"}]}'
+        found = list(entries_of(vault({"manifest.json": manifest, "a.png": b"x", "a.png.md": b"y"})))
+        assert sorted((type(entry).__name__, entry.path) for entry in found) == [
+            ("AttachmentFile", "a.png"),
+            ("NoteFile", "a.png"),
+        ]
 
     @pytest.mark.parametrize("manifest", [b'{"name": "an app"}', b"not json", b"[1]", b"\xff"])
     def test_somebody_elses_is_an_attachment(self, vault, manifest):

@@ -43,7 +43,7 @@ class NoteFile:
     text: str
     """As it stands in the file, byte order mark and line ends included."""
     recorded: Mapping[str, Any] | None = None
-    """What an export's manifest says of it (id, version, …), if the file is as it was exported."""
+    """What an export's manifest says of it (id, version, …); of a file that was edited since, the id alone."""
 
 
 @dataclass(frozen=True, slots=True)

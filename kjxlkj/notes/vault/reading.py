@@ -87,15 +87,17 @@ def _entries(
     check_attachments: bool = False,
 ) -> Iterator[Entry]:
     """`records` is None where there is no manifest of ours."""
-    given: set[str] = set()
+    given: set[tuple[type[Entry], str]] = set()
     for file in files:
         if not isinstance(file, Found):
             yield file
         elif records is None or file.path != MANIFEST:
             entry = _taken(file, (records or {}).get(file.path, {}), limits, check_attachments)
-            if not isinstance(entry, Refused) and entry.path in given:
+            # A note and a file beside it may bear one path: the archive has them under two.
+            name = (type(entry), entry.path)
+            if not isinstance(entry, Refused) and name in given:
                 entry = Refused(shown(file.path), "DUPLICATE_NAME", f"The manifest gives {entry.path} to two files.")
-            given.add(entry.path)
+            given.add(name)
             yield entry
 
 
@@ -119,7 +121,9 @@ def _note(path: str, file: Found, record: Mapping[str, Any], limits: Limits) -> 
     if len(data) > limits.note_bytes and len(split(text)[1].encode()) > limits.note_bytes:
         raise _too_large("note", limits.note_bytes)
     is_as_recorded = "sha256" in record and hashlib.sha256(data).hexdigest() == record["sha256"]
-    return NoteFile(path, text, record if is_as_recorded else None)
+    if is_as_recorded or "id" not in record:
+        return NoteFile(path, text, record if is_as_recorded else None)
+    return NoteFile(path, text, {"id": record["id"]})
 
 
 def _attachment(path: str, file: Found, limits: Limits, check: bool) -> AttachmentFile:
