@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import F, Func, Model, QuerySet
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
@@ -175,6 +175,8 @@ class AttachmentAdmin(ScopedAdmin):
         """Always as a download of no particular kind: a file of a vault must not run as a page of ours."""
         attachment = get_object_or_404(self.get_queryset(request), pk=attachment_id)
         name = attachment.path.rpartition("/")[2]
-        return FileResponse(
-            attachment.file.open("rb"), as_attachment=True, filename=name, content_type="application/octet-stream"
-        )
+        try:
+            content = attachment.file.open("rb")
+        except FileNotFoundError as error:
+            raise Http404("The file's content is missing from the storage. Import it again.") from error
+        return FileResponse(content, as_attachment=True, filename=name, content_type="application/octet-stream")

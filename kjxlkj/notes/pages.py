@@ -15,11 +15,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from kjxlkj.errors import Conflict, DomainError, Forbidden
 from kjxlkj.notes import services
-from kjxlkj.notes.cause import by
+from kjxlkj.notes.cause import Cause, by
 from kjxlkj.notes.forms import NoteForm, with_line_ends_of
 from kjxlkj.notes.history import state_at
 from kjxlkj.notes.markdown import parse_links
-from kjxlkj.notes.models import Note, NoteLink
+from kjxlkj.notes.models import CauseKind, Note, NoteLink
 from kjxlkj.workspaces.models import User, Workspace
 from kjxlkj.workspaces.roles import Right, may, require, scoped
 from kjxlkj.workspaces.scoped_admin import show_refusal
@@ -148,7 +148,8 @@ def edit(request: HttpRequest, note_id: UUID) -> HttpResponse:
 def roll_back(request: HttpRequest, note_id: UUID) -> HttpResponse:
     note = _note(request, note_id)
     to = _number(request, "to_version")
-    return _write(request, note, f"Rolled back to version {to}.", services.roll_back_note, to_version=to)
+    cause = Cause(CauseKind.ROLLBACK, _user(request), reason=f"Back to version {to}")
+    return _write(request, note, f"Rolled back to version {to}.", services.roll_back_note, cause=cause, to_version=to)
 
 
 @require_POST
@@ -181,8 +182,9 @@ def _require_write(request: HttpRequest, note: Note) -> None:
 
 def _write(request: HttpRequest, note: Note, done: str, service: Any, **options: Any) -> HttpResponse:
     _require_write(request, note)
+    options.setdefault("cause", by(_user(request)))
     try:
-        service(note, base_version=_number(request, "base_version"), cause=by(_user(request)), **options)
+        service(note, base_version=_number(request, "base_version"), **options)
     except DomainError as error:
         messages.error(request, error.message)
     else:

@@ -210,6 +210,7 @@ class TestWriting:
         client.post(url("rollback", note), {"base_version": "4", "to_version": "1"})
         note.refresh_from_db()
         assert (note.body, note.version, note.deleted_at) == ("Boats and berths.\n", 5, None)
+        assert note.history.get(seq=5).cause == "rollback"
 
     @pytest.mark.parametrize("page", ["edit", "delete", "restore", "rollback"])
     @pytest.mark.parametrize(("role", "status"), [("viewer", 403), ("outsider", 404)])
@@ -234,3 +235,5 @@ def test_attachments_are_downloads_for_members(viewer, outsider, workspace):
     assert b"".join(response.streaming_content) == b"<script>"
     assert browser(outsider).get(where).status_code == 404
     assert "x/evil.html" in html(browser(viewer).get("/admin/notes/attachment/"))
+    attachment.file.storage.delete(attachment.file.name)
+    assert browser(viewer).get(where).status_code == 404
