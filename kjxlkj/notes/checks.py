@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from kjxlkj.errors import TooLarge, field_error
+from kjxlkj.notes.front_matter import split
 from kjxlkj.notes.models import NoteKind
 from kjxlkj.notes.tags import normalise_tags
 
@@ -87,6 +88,11 @@ def check_front_matter(value: object) -> str:
     text = _text("front_matter", value)
     if len(text.encode()) > settings.NOTE_BODY_MAX_BYTES:
         raise TooLarge("PAYLOAD_TOO_LARGE", "front_matter: larger than a note may be.", {"field": "front_matter"})
+    if text and split(text) != (text, ""):
+        # Anything else would come back from an archive as a part of the body.
+        raise field_error(
+            "front_matter", "front_matter: not a YAML block. Begin with a line --- and end with one, nothing behind it."
+        )
     return text
 
 

@@ -29,7 +29,7 @@ EDITS = st.fixed_dictionaries(
         "title": TEXT.map(lambda text: f"t {text}"),
         "body": TEXT,
         "path": st.sampled_from(["", "a.md", "b/c.md"]),
-        "front_matter": st.sampled_from(["", "---\na: 1\n---\n", "---\n: [\n---\n"]),
+        "front_matter": st.sampled_from(["", "---\na: 1\n---\n", "---\na: [\n---\n"]),
         "tags": st.lists(st.sampled_from(["x", "Y z", "q/r"]), max_size=3),
         "aliases": st.lists(TEXT, max_size=2),
     },
