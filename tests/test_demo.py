@@ -3,7 +3,7 @@
 from io import StringIO
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from automation.models import Rule, Run
 from kjxlkj.notes.cause import by
@@ -85,3 +85,13 @@ def test_a_vault_without_notes_still_gets_its_rules(tmp_path):
     vault.mkdir()
     demo(vault=vault)
     assert (Rule.objects.count(), Run.objects.count()) == (3, 0)
+
+
+@pytest.mark.parametrize(("command", "options"), [("demo", {}), ("import_notes", {"workspace": "new", "create": True})])
+def test_what_is_no_vault_leaves_no_workspace_behind(tmp_path, command, options):
+    path = tmp_path / "notes.txt"
+    path.write_text("no zip")
+    given = {"vault": path} if command == "demo" else {}
+    with pytest.raises(CommandError, match="neither a folder nor a whole zip"):
+        call_command(command, *([] if given else [str(path)]), **given, **options)
+    assert not Workspace.objects.exists()

@@ -12,7 +12,9 @@ from django.utils.text import slugify
 import kjxlkj.demo
 from automation.models import Rule
 from automation.services import create_rule, launch_rule
+from kjxlkj.errors import DomainError
 from kjxlkj.notes.models import Note
+from kjxlkj.notes.vault import read_vault
 from kjxlkj.workspaces.console import actor_at_console, new_workspace_at_console
 from kjxlkj.workspaces.models import User, Workspace
 
@@ -44,6 +46,10 @@ class Command(BaseCommand):
             # Importing it again would undo what people accepted since.
             self.stdout.write(f"Workspace {slug} is there already; import_notes brings in what has changed.")
             return
+        try:
+            read_vault(vault or VAULT)  # What is no vault shall not leave an empty workspace behind.
+        except DomainError as error:
+            raise CommandError(error.message, returncode=2) from error
         place = new_workspace_at_console(slug, vault.resolve().stem if vault else "Demo")
         try:
             call_command("import_notes", vault or VAULT, workspace=slug, stdout=self.stdout, stderr=self.stderr)

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from kjxlkj.errors import DomainError
 from kjxlkj.notes.importing import ImportReport, import_vault
+from kjxlkj.notes.vault import read_vault
 from kjxlkj.workspaces.console import actor_at_console, new_workspace_at_console, workspace_at_console
 from kjxlkj.workspaces.models import Workspace
 
@@ -45,9 +46,7 @@ class Command(BaseCommand):
         from tqdm import tqdm
 
         path: Path = options["path"]
-        # What is not there shall not leave an empty workspace behind.
-        if not path.exists():
-            raise CommandError(f"There is nothing at {path}. Give the path of a folder or a zip.", returncode=2)
+        read_vault(path)  # What is no vault shall not leave an empty workspace behind.
         actor = actor_at_console(options["email"])
         workspace = self._workspace(options["workspace"], create=options["create"], dry_run=options["dry_run"])
         # `disable=None` shows it on a terminal only.
