@@ -1,18 +1,19 @@
 """The only code that writes rules and starts runs."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 from django.utils import timezone
 
 from automation import actions
 from automation.models import Rule, Run, RunSource, RunTrigger
 from automation.runs import new_run, source_limit
 from automation.validation import check_rule
-from kjxlkj.errors import Conflict, Invalid, NotFound
+from kjxlkj.errors import Conflict, Invalid, NotFound, field_error
 from kjxlkj.ids import new_id
 from kjxlkj.jobs.lease import Lease
 from kjxlkj.jobs.models import JobStatus
@@ -108,6 +109,8 @@ def launch_rule(
     Raises `Invalid` RULE_DISABLED or NOTHING_MATCHES, `NotFound` EVENT_NOT_FOUND.
     """
     require(actor, rule.workspace, Right.MANAGE)
+    if event_id is not None and note_ids is not None:
+        raise field_error("note_ids", "note_ids: an event names its note itself. Give event_id or note_ids, not both.")
     # The lock makes two launches for one event take turns, so that the second finds what the first made.
     rule = Rule.objects.select_for_update(no_key=True).get(pk=rule.pk)
     _check_enabled(rule)
@@ -164,7 +167,7 @@ def _launch_for_event(rule: Rule, event_id: UUID, actor: User) -> Launch:
 
 def cancel_run(run: Run, *, actor: User) -> Run:
     """Raises `Conflict` JOB_FINISHED."""
-    require(actor, run.workspace, Right.MANAGE)
+    require(actor, run.workspace, Right.MANAGE, archived=True)
     cancel(run, detail=f"cancelled by {actor}")
     run.refresh_from_db()
     return run
@@ -199,7 +202,11 @@ def work(run: Run, lease: Lease) -> actions.Effects | None:
     action = actions.find(kind)
     if action is None:
         raise Invalid("ACTION_UNKNOWN", f"No app offers the action “{kind}”. Change the rule, or install the app.")
-    effects = action.work(run, lease)
+    try:
+        effects = action.work(run, lease)
+    except Exception:
+        _keep_trace(run, lease)
+        raise
 
     def finish() -> None:
         if effects is not None:
@@ -207,6 +214,12 @@ def work(run: Run, lease: Lease) -> actions.Effects | None:
         Run.objects.filter(pk=run.pk).update(result_json=run.result_json)
 
     return finish
+
+
+def _keep_trace(run: Run, lease: Lease) -> None:
+    """How far a run came that did not end well; what it ends with, `kjxlkj.jobs` writes."""
+    with suppress(DatabaseError):  # the fault itself is to be told, not this one
+        Run.objects.filter(pk=run.pk, lease_token=lease.token).update(result_json=run.result_json)
 
 
 def announce(run: Run, previous: str | None) -> None:

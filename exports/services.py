@@ -29,7 +29,7 @@ def request_markdown_export(
     workspace: Workspace, *, actor: User, condition: Mapping[str, Any] | None = None
 ) -> ExportJob:
     """Queue an archive of the notes that meet `condition`. Raises `ConditionInvalid` and errors of `roles.require`."""
-    require(actor, workspace, Right.MANAGE)
+    require(actor, workspace, Right.MANAGE, archived=True)
     return queue_markdown_export(workspace, created_by=actor, condition=condition or {})
 
 
@@ -53,7 +53,7 @@ def queue_markdown_export(
 def cancel_export(job: ExportJob, *, actor: User) -> ExportJob:
     """Raises `Conflict` JOB_FINISHED."""
     if job.workspace is not None:
-        require(actor, job.workspace, Right.MANAGE)
+        require(actor, job.workspace, Right.MANAGE, archived=True)
     jobs.cancel(job, detail=f"cancelled by {actor}")
     job.refresh_from_db()
     return job

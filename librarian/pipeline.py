@@ -30,6 +30,7 @@ _LEFT_OUT_LISTED = 100
 def work(run: Run, lease: Lease) -> Callable[[], None]:
     """The action's work (see `automation.actions.Action`)."""
     plan = read_plan(run.rule_snapshot["action_json"])
+    run.result_json["stages"] = []  # of an attempt that was cut off
     with _Stage(run, "ingest") as counts:
         sources, left_out = _ingest(run, plan)
         counts.update(sources=len(sources), left_out=len(left_out))
@@ -81,7 +82,7 @@ class _Stage:
 
     def __exit__(self, *_: object) -> None:
         self._told["seconds"] = round(time.monotonic() - self._began, 3)
-        self._run.result_json.setdefault("stages", []).append(self._told)
+        self._run.result_json["stages"].append(self._told)
 
 
 # --- Ingest ---------------------------------------------------------------------------------------

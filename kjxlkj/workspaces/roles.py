@@ -50,8 +50,11 @@ def may(user: User, workspace: Workspace, right: Right) -> bool:
     return role is not None and right in _RIGHTS[role]
 
 
-def require(user: User, workspace: Workspace, right: Right) -> None:
-    """Raise `NotFound` to an outsider, `Forbidden` to a member without the right, `Forbidden` on archived writes."""
+def require(user: User, workspace: Workspace, right: Right, *, archived: bool = False) -> None:
+    """Raise `NotFound` to an outsider, `Forbidden` to a member without the right, `Forbidden` on archived writes.
+
+    `archived`: allowed in an archived workspace too, as it changes nothing there.
+    """
     role = role_of(user, workspace)
     if role is None:
         raise NotFound("WORKSPACE_NOT_FOUND", "There is no such workspace, or you are not a member of it.")
@@ -62,7 +65,7 @@ def require(user: User, workspace: Workspace, right: Right) -> None:
             f"Your role here is {role}; to {right.value} takes one of: {allowed}. Ask the workspace's owner.",
             {"role": role, "needed": roles_with(right)},
         )
-    if workspace.state == WorkspaceState.ARCHIVED and right in {Right.WRITE, Right.MANAGE}:
+    if workspace.state == WorkspaceState.ARCHIVED and right in {Right.WRITE, Right.MANAGE} and not archived:
         raise Forbidden(
             "WORKSPACE_ARCHIVED",
             f"Workspace {workspace.slug} is archived and read-only. Its owner can reopen it.",

@@ -12,6 +12,7 @@ from kjxlkj.errors import Conflict, Forbidden, Invalid, NotFound
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.services import NewNote, create_notes
 from kjxlkj.workspaces.models import WorkspaceEvent
+from kjxlkj.workspaces.services import archive_workspace
 
 LIBRARIAN = {"kind": "librarian_structure"}
 
@@ -114,3 +115,20 @@ def test_a_queued_run_is_cancelled_and_then_tried_again_over_the_same_notes(rule
     assert set(again.sources.values_list("note_id")) == set(run.sources.values_list("note_id"))
     types = WorkspaceEvent.objects.filter(run_id__isnull=False).order_by("seq").values_list("type", flat=True)
     assert list(types) == ["run.queued", "run.failed", "run.queued"]
+
+
+@pytest.mark.django_db
+def test_an_event_and_notes_together_are_refused(rule, notes, owner):
+    event = WorkspaceEvent.objects.get(note_id=notes[0].id)
+    with pytest.raises(Invalid, match="not both"):
+        launch_rule(rule, actor=owner, event_id=event.id, note_ids=[notes[0].id])
+
+
+@pytest.mark.django_db
+def test_in_an_archived_workspace_nothing_is_launched_but_what_runs_can_be_cancelled(rule, notes, owner, workspace):
+    run = launch_rule(rule, actor=owner).runs[0]
+    archive_workspace(workspace, actor=owner)
+    rule, run = Rule.objects.get(pk=rule.pk), Run.objects.get(pk=run.pk)
+    with pytest.raises(Forbidden, match="archived"):
+        launch_rule(rule, actor=owner)
+    assert cancel_run(run, actor=owner).error_code == "CANCELLED"

@@ -167,6 +167,7 @@ def test_a_stored_answer_that_cannot_be_read_fails_the_run_with_the_protocols_co
     run = done(run)
     assert (run.status, run.error_code) == ("failed", "LIBRARIAN_PARSE_FAILED")
     assert "line 1" in run.error_detail
+    assert [stage["stage"] for stage in run.result_json["stages"]] == ["ingest", "plan", "propose"]
     assert not Operation.objects.exists()
 
 
