@@ -166,7 +166,7 @@ def _check(
     if proposal.excess:
         raise Refused("TOO_MANY_OPERATIONS", "More operations than the rule allows in one run.")
     if operation.kind == OperationKind.CREATE:
-        _check_new(operation, known)
+        _check_new(operation, plan, known)
     else:
         _check_existing(operation, plan, notes, known)
     _check_memory(operation, known)
@@ -174,12 +174,14 @@ def _check(
     _take_field(operation, seen)
 
 
-def _check_new(operation: Operation, known: _Known) -> None:
+def _check_new(operation: Operation, plan: Plan, known: _Known) -> None:
     check_path(operation.target_path)
     check_title(operation.title or operation.target_path.rpartition("/")[2].removesuffix(".md"))
     check_body(operation.body_markdown)
     if operation.target_path in known.paths:
         raise Refused("PATH_TAKEN", f"There is a note at {operation.target_path} already.")
+    operation.tags = normalise_tags(operation.tags or [])
+    _check_taxonomy(operation.tags, plan)
 
 
 def _check_existing(operation: Operation, plan: Plan, notes: Mapping[UUID, Note], known: _Known) -> None:
@@ -220,10 +222,13 @@ def _check_retitle(operation: Operation, note: Note, plan: Plan, known: _Known) 
 
 def _check_retag(operation: Operation, note: Note, plan: Plan, known: _Known) -> None:
     operation.tags = normalise_tags(operation.tags or [])
-    if plan.taxonomy_closed:
-        outside = sorted(set(operation.tags) - set(normalise_tags(plan.taxonomy)) - set(note.tags))
-        if outside:
-            raise Refused("TAG_NOT_IN_TAXONOMY", f"Not in the closed taxonomy: {', '.join(outside)}.")
+    _check_taxonomy(set(operation.tags) - set(note.tags), plan)
+
+
+def _check_taxonomy(added: Collection[str], plan: Plan) -> None:
+    outside = sorted(set(added) - set(normalise_tags(plan.taxonomy)))
+    if plan.taxonomy_closed and outside:
+        raise Refused("TAG_NOT_IN_TAXONOMY", f"Not in the closed taxonomy: {', '.join(outside)}.")
 
 
 def _check_relink(operation: Operation, note: Note, plan: Plan, known: _Known) -> None:

@@ -75,6 +75,9 @@ def test_the_rule_bounds_kinds_tags_and_number(check, notes):
     closed = Plan(taxonomy=("three",), taxonomy_closed=True)
     assert codes(check(retag, plan=closed)) == ["TAG_NOT_IN_TAXONOMY"]
     assert codes(check(retag, plan=Plan(taxonomy=("Two",), taxonomy_closed=True))) == ["pending"]
+    create = op("create_note", target_path="n.md", title="N", body_markdown="x", tags=("Five",))
+    assert codes(check(create, plan=closed)) == ["TAG_NOT_IN_TAXONOMY"]
+    assert check(create)[0].tags == ["five"]
 
 
 def test_one_field_of_a_note_is_changed_once_in_a_run(check, notes):
