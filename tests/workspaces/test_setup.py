@@ -112,6 +112,14 @@ def test_of_two_visitors_at_once_one_becomes_the_owner():
     assert User.objects.filter(is_superuser=True).count() == 1
 
 
+def test_it_stays_locked_when_nobody_is_superuser_any_more(db):
+    token = services.new_setup_token()
+    services.set_up_first_owner(token, email="one@example.org", password="a very good password")
+    User.objects.update(is_superuser=False)
+    assert services.new_setup_token() is None
+    assert not services.setup_is_open(token)
+
+
 # --- Commands -------------------------------------------------------------------------------------
 
 
