@@ -19,7 +19,7 @@ from kjxlkj.notes.attachments import Content, content_of, delete_attachments, sa
 from kjxlkj.notes.cause import Cause
 from kjxlkj.notes.checks import CHECKS, check_path
 from kjxlkj.notes.files import ReadFile, file_of, read_file
-from kjxlkj.notes.models import Attachment, CauseKind, Note
+from kjxlkj.notes.models import Attachment, CauseKind, Note, NoteKind
 from kjxlkj.notes.services import NewNote, NoteChange, change_notes, create_notes
 from kjxlkj.notes.vault import AttachmentFile, Entry, Limits, NoteFile, Refused, Skipped, read_vault
 from kjxlkj.workspaces.models import User, Workspace
@@ -153,12 +153,17 @@ class _Import:
         self.report.created += self._write(created, self._create)
 
     def _present(self, reads: Sequence[_ReadNote]) -> dict[str, Note]:
-        """The live notes that the files are about, by the files' paths."""
+        """The live notes that the files are about, by the files' paths.
+
+        An archive of ours tells ids too, but they count for notes without a path alone: where a note moved, its former
+        path may be another note's by now, and one file would be written over what the other says.
+        """
         live = Note.objects.live().filter(workspace=self._workspace)
         present = {note.path: note for note in live.filter(path__in=[read.path for read in reads])}
         ids = {_recorded_id(read): read.path for read in reads if read.recorded and read.path not in present}
         if ids:
-            present.update((ids[note.id], note) for note in live.filter(id__in=ids.keys() - {None}))
+            pathless = live.filter(id__in=ids.keys() - {None}, path="")
+            present.update((ids[note.id], note) for note in pathless)
         self._ids.update(note.id for note in present.values())
         return present
 
@@ -212,7 +217,8 @@ class _Import:
 
 
 def _new_note(read: _ReadNote) -> NewNote:
-    values = {"path": read.path, "body": read.said.body, "front_matter": read.said.front_matter}
+    kind = read.recorded.get("kind", NoteKind.MARKDOWN)
+    values = {"path": read.path, "body": read.said.body, "front_matter": read.said.front_matter, "kind": kind}
     return NewNote(**_checked({**values, **_names(read)}), metadata=read.said.metadata)
 
 

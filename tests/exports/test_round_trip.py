@@ -21,7 +21,7 @@ from kjxlkj.notes.cause import by
 from kjxlkj.notes.front_matter import parse, recall, split
 from kjxlkj.notes.importing import import_vault
 from kjxlkj.notes.models import Attachment, Note, NoteLink
-from kjxlkj.notes.services import NewNote, create_notes, delete_note, update_note
+from kjxlkj.notes.services import NewNote, create_note, create_notes, delete_note, update_note
 from kjxlkj.workspaces.services import create_workspace
 from tests.exports.conftest import archive, entries, manifest, originals, tree
 
@@ -197,6 +197,27 @@ def test_the_manifest_tells_what_the_files_cannot(workspace, owner, notes):
     (nameless,) = (record for record in records.values() if record.get("original_path") == "")
     assert nameless["path"].startswith("No file yet")
     assert nameless["path"].endswith(".md")
+
+
+def test_an_older_archive_never_writes_two_files_into_one_note(workspace, owner):
+    """`a.md` has moved to where `b.md` was: the archive's `a.md` is not the note that bears its id now."""
+    first, second = create_notes(
+        workspace, [NewNote("A", "text of a\n", "a.md"), NewNote("B", "text of b\n", "b.md")], cause=by(owner)
+    )
+    data = archive(workspace)
+    delete_note(second, base_version=1, cause=by(owner))
+    update_note(first, base_version=1, cause=by(owner), path="b.md")
+    import_archive(workspace, data, owner)
+    texts = {note.path: note.body for note in Note.objects.live().filter(workspace=workspace)}
+    assert texts == {"a.md": "text of a\n", "b.md": "text of b\n"}
+    assert import_archive(workspace, data, owner).changes_nothing
+
+
+def test_a_notes_kind_comes_along(workspace, owner):
+    create_note(workspace, NewNote("Settings", "x\n", "settings.md", kind="settings"), cause=by(owner))
+    other = new_workspace(owner)
+    import_archive(other, archive(workspace), owner)
+    assert Note.objects.get(workspace=other).kind == "settings"
 
 
 def test_two_writers_do_not_tear_an_archive(workspace, owner, notes):
