@@ -14,6 +14,7 @@ from kjxlkj.workspaces.console import actor_at_console, workspace_at_console
 from librarian.models import Exchange, Operation
 from librarian.pipeline import SOURCES_PER_REQUEST, request_id
 from librarian.protocol import Link, ProposedOperation, Response, serialize_response
+from librarian.providers.offline import prompt
 
 MANY, FEW = "many", "few"
 NOTES_OF_MANY, NOTES_OF_FEW = 800, 2
@@ -37,8 +38,9 @@ def _run(slug: str, name: str, note_ids: Sequence[UUID]) -> None:
     for run in launch_rule(rule, actor=actor, note_ids=note_ids).runs:
         sources = list(Note.objects.filter(id__in=run.sources.values("note_id")).order_by("path", "id"))
         for index, start in enumerate(range(0, len(sources), SOURCES_PER_REQUEST)):
-            answer = _answer(request_id(run, index), sources[start : start + SOURCES_PER_REQUEST])
-            Exchange.objects.create(run=run, stage="propose", index=index, provider_kind="offline", response=answer)
+            asked = sources[start : start + SOURCES_PER_REQUEST]
+            told = {"prompt": prompt(request_id(run, index), asked), "response": _answer(request_id(run, index), asked)}
+            Exchange.objects.create(run=run, stage="propose", index=index, provider_kind="offline", **told)
         execute("automation.run", run.id)
 
 
