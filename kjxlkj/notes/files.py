@@ -61,6 +61,9 @@ def file_of(note: Filed) -> tuple[str, dict[str, Any]]:
         newline="\r\n" if "\r\n" in note.body else "\n",
     )
     text = yaml_block.join(front_matter, note.body)
+    if yaml_block.split(text)[1] != note.body:
+        # It grew over the size up to which a block is one, and would come back as text.
+        text = yaml_block.join(note.front_matter, note.body)
     return text, _untold(note, yaml_block.parse(yaml_block.split(text)[0]))
 
 

@@ -263,3 +263,15 @@ def test_a_real_vault_comes_back(workspace, owner, name):
     assert len(went) == report.created + report.attachments_stored == len(came) - report.skipped
     assert all(came[path] == content for path, content in went.items())
     assert import_archive(workspace, data, owner).changes_nothing
+
+
+def test_a_block_at_its_largest_takes_no_more_and_the_manifest_tells_the_rest(workspace, owner):
+    block = "---\ntitle: T\nlong: " + "x" * (256 * 1024 - 40) + "\n---\n"
+    (note,) = create_notes(workspace, [NewNote("T", "body\n", "a.md", front_matter=block)], cause=by(owner))
+    tags = [f"{'t' * 58}-{number}" for number in range(20)]
+    update_note(note, base_version=1, cause=by(owner), tags=tags)
+    data = archive(workspace)
+    assert entries(data)["a.md"].decode() == f"{block}body\n"
+    other = new_workspace(owner)
+    import_archive(other, data, owner)
+    assert Note.objects.get(workspace=other).tags == sorted(tags)
