@@ -20,7 +20,7 @@ from kjxlkj.errors import BadRequest, Forbidden, NotFound
 from kjxlkj.workspaces.models import User
 from kjxlkj.workspaces.roles import Right, may, scoped
 from librarian import services
-from librarian.forms import REJECT_REASONS, EditForm, read_decisions, read_ids
+from librarian.forms import EditForm, read_decisions, read_ids
 from librarian.models import Operation, OperationStatus
 from librarian.presentation import Card, cards, for_cards
 from librarian.queue import pending_for, queue_page, run_page, under_way_for, waiting_by_workspace
@@ -201,7 +201,6 @@ def _page(request: HttpRequest, template: str, context: Mapping[str, Any]) -> Ht
 def _common(request: HttpRequest) -> dict[str, Any]:
     # Addresses that every card has alike are looked up once: a page has a hundred of them.
     return {
-        "reject_reasons": REJECT_REASONS,
         "here": _next(request),
         "decide_url": reverse("admin:review_decide"),
         "undo_url": reverse("admin:review_undo"),
