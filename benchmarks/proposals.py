@@ -17,7 +17,7 @@ from librarian.protocol import Link, ProposedOperation, Response, serialize_resp
 from librarian.providers.offline import prompt
 
 MANY, FEW = "many", "few"
-NOTES_OF_MANY, NOTES_OF_FEW = 800, 2
+NOTES_OF_MANY, NOTES_OF_FEW = 800, 6
 NOTES_IN_A_RUN = 100
 
 
