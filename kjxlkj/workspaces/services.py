@@ -183,6 +183,9 @@ def create_owner(*, email: str, password: str, name: str = "") -> User:
         validate_email(email)
     except ValidationError as error:
         raise field_error("email", f"email: “{email}” is not an e-mail address.") from error
+    for field, value, limit in (("email", email, 254), ("name", name.strip(), 150)):
+        if len(value) > limit or "\0" in value:
+            raise field_error(field, f"{field}: at most {limit} characters, and no NUL.")
     try:
         validate_password(password, User(email=email, name=name))
     except ValidationError as error:

@@ -5,6 +5,7 @@ import struct
 import tempfile
 import warnings
 import zipfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from kjxlkj.notes.vault import (
     is_skipped,
     read_vault,
 )
+
+NOBODY = 65534
 
 
 def fill(root, files):
@@ -82,6 +85,21 @@ FILES = {
     "Caf\u00e9.md": b"composed",
     'what? "is": this|*.md': b"not for Windows",
 }
+
+
+@contextmanager
+def unprivileged_folder():
+    """Root may read everything: as root, the block runs as nobody, in a folder of theirs."""
+    with tempfile.TemporaryDirectory() as name:
+        root = os.geteuid() == 0
+        if root:
+            os.chown(name, NOBODY, NOBODY)
+            os.seteuid(NOBODY)
+        try:
+            yield Path(name)
+        finally:
+            if root:
+                os.seteuid(0)
 
 
 class TestWhatIsTaken:
@@ -206,13 +224,21 @@ class TestFolders:
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xff.md")).write_bytes(b"x")
         assert refused(tmp_path) == {"b\\udcff.md": "NAME_NOT_UTF8"}
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-    def test_what_may_not_be_read(self, tmp_path):
-        fill(tmp_path, {"a.md": b"x", "d/b.md": b"x", "z.md": b"x"})
-        (tmp_path / "a.md").chmod(0)
-        (tmp_path / "d").chmod(0)
-        assert refused(tmp_path) == {"a.md": "UNREADABLE", "d": "UNREADABLE"}
-        (tmp_path / "d").chmod(0o700)
+    def test_what_may_not_be_read(self):
+        with unprivileged_folder() as folder:
+            fill(folder, {"a.md": b"x", "d/b.md": b"x", "z.md": b"x"})
+            (folder / "a.md").chmod(0)
+            (folder / "d").chmod(0)
+            assert refused(folder) == {"a.md": "UNREADABLE", "d": "UNREADABLE"}
+            (folder / "d").chmod(0o700)
+
+    def test_a_vault_that_may_not_be_listed(self):
+        with unprivileged_folder() as folder:
+            (folder / "d").mkdir(mode=0)
+            with pytest.raises(VaultError, match="permissions") as fault:
+                read_vault(folder / "d")
+            assert fault.value.code == "VAULT_UNREADABLE"
+            (folder / "d").chmod(0o700)
 
     def test_a_file_that_is_gone_when_its_turn_comes(self, tmp_path):
         fill(tmp_path, {"a.md": b"x", "b.md": b"x", "c.md": b"x"})

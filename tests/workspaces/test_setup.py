@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from rest_framework.test import APIClient
 
-from kjxlkj.errors import Forbidden
+from kjxlkj.errors import Forbidden, Invalid
 from kjxlkj.workspaces import services
 from kjxlkj.workspaces.models import Membership, Role, User
 
@@ -144,6 +144,16 @@ def test_a_bad_password_is_refused_with_the_reason(db, monkeypatch, typed, said)
     with pytest.raises(CommandError, match=said):
         call_command("create_owner", "--email", "boss@example.org", "--password-stdin")
     assert not User.objects.filter(is_superuser=True).exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "given"), [("name", "n" * 151), ("name", "a\0b"), ("email", f"{'x' * 60}@{'y.' * 120}example.com")]
+)
+def test_an_owner_that_does_not_fit_is_refused_by_field(db, field, given):
+    values = {"email": "one@example.org", "password": "a very good password", field: given}
+    with pytest.raises(Invalid) as refused:
+        services.create_owner(**values)
+    assert refused.value.details["field"] == field
 
 
 def test_no_token_for_who_is_not_there(db):

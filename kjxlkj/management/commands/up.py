@@ -29,6 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--vault", type=Path, help="A folder or zip of Markdown to import instead of the demo.")
 
     def handle(self, *args: Any, host: str, port: int, vault: Path | None, **options: Any) -> None:
+        vault = vault.expanduser() if vault else None
         if vault is not None and not vault.exists():
             raise CommandError(f"--vault: there is nothing at {vault}. Name a folder or a zip of Markdown files.")
         bind = f"{host}:{port}"

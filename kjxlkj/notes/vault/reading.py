@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import zipfile
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -43,6 +44,10 @@ def read_vault(path: Path, limits: Limits | None = None) -> Iterator[Entry]:
     """
     limits = limits or Limits()
     if path.is_dir():
+        try:
+            os.scandir(path).close()
+        except OSError as fault:
+            raise VaultError("VAULT_UNREADABLE", f"{path} cannot be listed. Mend its permissions.") from fault
         return _entries_of_folder(path, limits)
     if not path.exists():
         raise VaultError("VAULT_NOT_FOUND", f"There is nothing at {path}. Give the path of a folder or a zip.")
