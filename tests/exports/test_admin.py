@@ -1,0 +1,52 @@
+"""Exports in the admin: ordered, watched and fetched by those who may, and by nobody else."""
+
+import pytest
+from django.test import Client
+
+from exports.models import ExportJob
+from exports.services import request_markdown_export
+from tests.exports.conftest import entries, execute
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LIST = "/admin/exports/exportjob/"
+
+
+def browser(user):
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
+
+
+def test_an_archive_is_ordered_and_fetched(admin, workspace, notes):
+    client = browser(admin)
+    ordered = client.post(f"{LIST}markdown/", {"workspace": workspace.slug}, follow=True)
+    assert "is ordered" in ordered.content.decode()
+    job = execute(ExportJob.objects.get(created_by=admin))
+    page = client.get(LIST).content.decode()
+    assert f"{LIST}{job.pk}/download/" in page
+    assert job.filename in page
+    download = client.get(f"{LIST}{job.pk}/download/")
+    assert download["Content-Disposition"] == f'attachment; filename="{job.filename}"'
+    assert {note.path for note in notes if note.path} <= set(entries(b"".join(download.streaming_content)))
+    assert client.get(f"{LIST}{job.pk}/change/").status_code == 200
+
+
+@pytest.mark.parametrize("role", ["editor", "viewer", "outsider"])
+def test_nobody_else_orders_sees_or_fetches_it(request, owner, workspace, notes, role):
+    job = execute(request_markdown_export(workspace, actor=owner))
+    client = browser(request.getfixturevalue(role))
+    client.post(f"{LIST}markdown/", {"workspace": workspace.slug})
+    assert ExportJob.objects.count() == 1
+    assert str(job.pk) not in client.get(LIST).content.decode()
+    assert client.get(f"{LIST}{job.pk}/download/").status_code in {403, 404}
+
+
+def test_asking_changes_nothing(owner, workspace):
+    assert browser(owner).get(f"{LIST}markdown/", {"workspace": workspace.slug}).status_code == 405
+    assert not ExportJob.objects.exists()
+
+
+def test_an_unfinished_archive_cannot_be_fetched(owner, workspace, notes):
+    job = request_markdown_export(workspace, actor=owner)
+    assert browser(owner).get(f"{LIST}{job.pk}/download/").status_code == 404
