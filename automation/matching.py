@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import Max
+from django.db.models import Count, Max
 from django.utils import timezone
 
 from automation.models import Rule, Run, RunSource, RunTrigger
@@ -67,7 +67,7 @@ def _add(rule: Rule, events: Sequence[WorkspaceEvent], depth: int) -> None:
     waiting = list(events)
     limit = source_limit(rule)
     rows: list[tuple[UUID, UUID, UUID, UUID]] = []
-    joinable = _joinable(rule, depth)
+    joinable = _joinable(rule, depth, limit)
     held: dict[UUID, set[UUID]] = {run.id: set() for run in joinable}
     for run_id, note_id in RunSource.objects.filter(run__in=held).values_list("run_id", "note_id"):
         held[run_id].add(note_id)
@@ -86,15 +86,19 @@ def _add(rule: Rule, events: Sequence[WorkspaceEvent], depth: int) -> None:
         enqueue_many(runs)
 
 
-def _joinable(rule: Rule, depth: int) -> list[Run]:
-    """Queued runs of the rule as it is now, locked: a worker that would claim one waits, and finds its new sources.
+def _joinable(rule: Rule, depth: int, limit: int) -> list[Run]:
+    """Queued runs of the rule as it is now that have room, locked: a worker that would claim one waits, and then
+    finds its new sources.
 
     One that somebody is claiming or cancelling is passed over, never waited for: they hold the run and will want
     the workspace, which we hold. A run that went back to the queue has read its sources already; only one never
     begun is joined.
     """
     queued = Run.objects.filter(rule=rule, status=JobStatus.QUEUED, trigger=RunTrigger.EVENT, attempts=0, depth=depth)
-    queued = queued.filter(rule_snapshot=snapshot(rule)).order_by("id")
+    # An import leaves hundreds of full ones; what they hold is counted there and not here.
+    holding = RunSource.objects.filter(run__in=queued.values("id")).values("run_id")
+    room = holding.annotate(held=Count("note_id", distinct=True)).filter(held__lt=limit).values("run_id")
+    queued = queued.filter(rule_snapshot=snapshot(rule), id__in=room).order_by("id")
     return list(queued.select_for_update(no_key=True, skip_locked=True))
 
 

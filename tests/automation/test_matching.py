@@ -109,6 +109,18 @@ def test_the_number_of_queries_does_not_grow_with_the_runs_that_wait(workspace, 
 
 
 @pytest.mark.django_db
+def test_full_runs_that_wait_are_not_read_again(workspace, owner):
+    make_rule(workspace, owner, max_sources=2, settle_seconds=60)
+    create_notes(workspace, [NewNote(f"N{i}") for i in range(8)], cause=by(owner))
+    with CaptureQueriesContext(connection) as captured:
+        create_note(workspace, NewNote("One more"), cause=by(owner))
+    assert sorted(run.sources.count() for run in Run.objects.all()) == [1, 2, 2, 2, 2]
+    read = [query["sql"] for query in captured if "FOR NO KEY UPDATE SKIP LOCKED" in query["sql"]]
+    assert len(read) == 1
+    assert "HAVING" in read[0]
+
+
+@pytest.mark.django_db
 def test_a_run_that_has_begun_takes_no_more(workspace, owner):
     make_rule(workspace, owner)
     create_note(workspace, NewNote("One"), cause=by(owner))
