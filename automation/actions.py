@@ -19,6 +19,7 @@ class Action:
     `work(run, lease)` does the slow part outside of any transaction and returns the effects, which commit with
     the run's end (see `kjxlkj.jobs.registry.JobKind`); what it learns goes into `run.result_json`.
     `max_sources(action_json)` is how many notes one run takes where the rule does not say.
+    `needs_sources`: without a note there is nothing to do, and a launch says so instead of starting a run.
     """
 
     kind: str
@@ -26,6 +27,7 @@ class Action:
     faults: Callable[[Mapping[str, Any]], list[Fault]]
     work: Callable[[Run, Lease], Effects | None]
     max_sources: Callable[[Mapping[str, Any]], int]
+    needs_sources: bool = False
 
 
 _actions: dict[str, Action] = {}

@@ -133,7 +133,8 @@ def _check_enabled(rule: Rule) -> None:
 
 
 def _needs_sources(rule: Rule) -> bool:
-    return bool(rule.action_json.get("kind") == "librarian_structure")
+    action = actions.find(rule.action_json.get("kind"))
+    return action is not None and action.needs_sources
 
 
 def _launch_for_notes(rule: Rule, ids: Sequence[UUID], actor: User) -> Launch:

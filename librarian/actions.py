@@ -10,4 +10,5 @@ LIBRARIAN_STRUCTURE = Action(
     faults=plan_faults,
     work=work,
     max_sources=max_sources,
+    needs_sources=True,
 )
