@@ -56,7 +56,6 @@ INSTALLED_APPS = [
     "django_q",
     "rest_framework",
     "knox",
-    "django_filters",
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "axes",
