@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import F, Q
+from django.db.models.functions import Length
 
 from kjxlkj.notes.markdown import name_key
 from kjxlkj.notes.models import Note, NoteEvent, NoteName
@@ -167,10 +168,11 @@ def _targets(operations: Iterable[Operation]) -> dict[UUID, dict[str, Target]]:
         for link in operation.links or []:
             workspaces.add(operation.workspace_id)
             keys.add(name_key(link["target"]))
-    names = NoteName.objects.filter(workspace_id__in=workspaces, key__in=keys).order_by("-rank", "-note_id")
+    names = NoteName.objects.filter(workspace_id__in=workspaces, key__in=keys)
+    names = names.order_by("-rank", Length("note__path").desc(), "-note_id")
     found: dict[UUID, dict[str, Target]] = {}
     columns = ("workspace_id", "key", "note_id", "note__title", "note__path")
-    # The best rank comes last and stays.
+    # In the order of `notes.index`, the other way round: the one that links will mean comes last and stays.
     for workspace_id, key, note_id, title, path in names.values_list(*columns):
         found.setdefault(workspace_id, {})[key] = Target(note_id, title, path)
     return found

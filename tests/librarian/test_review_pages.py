@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from kjxlkj.notes.cause import by
+from kjxlkj.notes.models import NoteLink
 from kjxlkj.notes.services import NewNote, create_note, update_note
 from kjxlkj.workspaces.services import archive_workspace
 from librarian.models import Operation, RunReport
@@ -154,6 +155,15 @@ class TestCards:
         page = html(browser(owner).get(QUEUE))
         assert re.search(r'chip added">.*?\+.*?</span>two</li>', page)
         assert re.search(r'chip removed">.*?−.*?</span>one</li>', page)
+
+    def test_of_two_notes_of_one_name_it_shows_the_one_that_the_link_will_mean(self, owner, propose, notes, workspace):
+        create_note(workspace, NewNote("Gamma plan", path="g.md"), cause=by(owner))
+        operation = propose(op("relink_note", notes["alpha"], links=[("Gamma plan", "Gamma plan")]))[0]
+        shown = html(browser(owner).get(QUEUE))
+        review([Decision(operation.id, "apply")], actor=owner)
+        meant = NoteLink.objects.get(source=notes["alpha"]).target
+        assert meant.path == "g.md"
+        assert f'<span class="path">{meant.path}</span>' in shown
 
     def test_a_link_stands_in_its_sentence_with_its_target(self, owner, propose, notes):
         propose(op("relink_note", notes["alpha"], links=[("Gamma plan", "Gamma plan")]))
