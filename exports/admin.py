@@ -90,9 +90,11 @@ class ExportAdmin(ScopedAdmin):
 
     def download_view(self, request: HttpRequest, job_id: UUID) -> FileResponse:
         job = get_object_or_404(visible(request.user), pk=job_id)
-        if job.status != JobStatus.SUCCEEDED or not job.file:
-            raise Http404("The archive is not there, or no longer.")
-        return FileResponse(job.file.open("rb"), as_attachment=True, filename=job.filename)
+        try:
+            artifact = services.open_artifact(job)
+        except DomainError as error:
+            raise Http404(error.message) from error
+        return FileResponse(artifact, as_attachment=True, filename=job.filename)
 
 
 def _latest(request: HttpRequest) -> Mapping[str, Any] | None:

@@ -50,3 +50,9 @@ def test_asking_changes_nothing(owner, workspace):
 def test_an_unfinished_archive_cannot_be_fetched(owner, workspace, notes):
     job = request_markdown_export(workspace, actor=owner)
     assert browser(owner).get(f"{LIST}{job.pk}/download/").status_code == 404
+
+
+def test_an_archive_that_is_gone_from_the_storage_is_not_found(owner, workspace, notes):
+    job = execute(request_markdown_export(workspace, actor=owner))
+    job.file.storage.delete(job.file.name)
+    assert browser(owner).get(f"{LIST}{job.pk}/download/").status_code == 404
