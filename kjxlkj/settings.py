@@ -8,6 +8,7 @@ import dj_database_url
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 
+from kjxlkj import logs
 from kjxlkj.secret_key import load_secret_key
 
 # Lets classes of Django be written as the generics that their type stubs make them.
@@ -292,14 +293,4 @@ Q_CLUSTER = {
     "log_level": "WARNING",
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"request_id": {"()": "kjxlkj.logs.RequestIdFilter"}},
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s] %(message)s"},
-    },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
-    "root": {"handlers": ["stderr"], "level": os.environ.get("KJXLKJ_LOG_LEVEL", "INFO")},
-    "loggers": {"axes": {"level": "WARNING"}, "django-q": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
-}
+LOGGING = logs.configuration()

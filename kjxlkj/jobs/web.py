@@ -1,11 +1,13 @@
 """Settings of gunicorn, as its configuration module (`gunicorn -c python:kjxlkj.jobs.web`)."""
 
 import gc
+import logging.config
 import os
 import signal
 from pathlib import Path
 
 from kjxlkj.jobs.processes import die_with_parent
+from kjxlkj.logs import configuration
 
 wsgi_app = "kjxlkj.wsgi:application"
 bind = os.environ.get("KJXLKJ_BIND", "127.0.0.1:8000")
@@ -24,6 +26,11 @@ control_socket_disable = True
 
 if "KJXLKJ_SUPERVISOR" in os.environ:
     die_with_parent(int(os.environ["KJXLKJ_SUPERVISOR"]), signal.SIGTERM)
+
+
+def on_starting(server: object) -> None:
+    """Gunicorn has set up lines of its own form by now: ours instead."""
+    logging.config.dictConfig(configuration())
 
 
 def post_worker_init(worker: object) -> None:
