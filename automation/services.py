@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, IntegrityError, transaction
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
 from automation import actions
@@ -21,7 +22,7 @@ from kjxlkj.jobs.services import cancel, enqueue_many
 from kjxlkj.notes.bulk import copy_rows
 from kjxlkj.notes.filters import condition_q
 from kjxlkj.notes.models import Note
-from kjxlkj.workspaces.events import NewEvent, record
+from kjxlkj.workspaces.events import NewEvent, record, record_for_each
 from kjxlkj.workspaces.models import User, Workspace, WorkspaceEvent
 from kjxlkj.workspaces.roles import Right, require
 
@@ -223,10 +224,14 @@ def _keep_trace(run: Run, lease: Lease) -> None:
         Run.objects.filter(pk=run.pk, lease_token=lease.token).update(result_json=run.result_json)
 
 
-def announce(run: Run, previous: str | None) -> None:
-    """The workspace event of a run's transition, in its transaction."""
+def announce(runs: Sequence[Run], previous: str | None) -> None:
+    """The workspace events of a transition of `runs`, in its transaction."""
+    prefetch_related_objects(runs, "created_by")
+    record_for_each([(run.workspace_id, _transition(run)) for run in runs])
+
+
+def _transition(run: Run) -> NewEvent:
     payload = {"rule_id": str(run.rule_id), "attempt": run.attempts}
     if run.error_code:
         payload |= {"code": run.error_code, "detail": run.error_detail[:500]}
-    event = NewEvent(f"run.{run.status}", payload=payload)
-    record(run.workspace_id, [event], actor=run.created_by, run_id=run.id)
+    return NewEvent(f"run.{run.status}", payload=payload, actor=run.created_by, run_id=run.id)

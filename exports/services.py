@@ -1,13 +1,14 @@
 """The only code that writes export jobs: asking for one, and doing it."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
 from zoneinfo import ZoneInfo
 
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
 from automation.models import Run
@@ -20,7 +21,7 @@ from kjxlkj.jobs.models import JobStatus
 from kjxlkj.notes.attachments import CHUNK_BYTES
 from kjxlkj.notes.filters import condition_q
 from kjxlkj.storing import keep, staged
-from kjxlkj.workspaces.events import NewEvent, record
+from kjxlkj.workspaces.events import NewEvent, record_for_each
 from kjxlkj.workspaces.models import User, Workspace
 from kjxlkj.workspaces.roles import Right, require
 
@@ -122,18 +123,16 @@ def _sha256(file: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def announce(job: ExportJob, previous: str | None) -> None:
-    """The workspace event of an export's transition, in its transaction. A backup belongs to no workspace."""
-    if job.workspace_id is None:
-        return
+def announce(jobs: Sequence[ExportJob], previous: str | None) -> None:
+    """The workspace events of a transition of `jobs`, in its transaction. A backup belongs to no workspace."""
+    prefetch_related_objects(jobs, "created_by")
+    record_for_each([(job.workspace_id, _transition(job)) for job in jobs if job.workspace_id])
+
+
+def _transition(job: ExportJob) -> NewEvent:
     payload: dict[str, Any] = {"export_id": str(job.pk), "kind": job.kind, "attempt": job.attempts}
     if job.status == JobStatus.SUCCEEDED:
         payload |= {"filename": job.filename, "size": job.size, "sha256": job.sha256}
     if job.error_code:
         payload |= {"code": job.error_code, "detail": job.error_detail[:500]}
-    record(
-        job.workspace_id,
-        [NewEvent(f"export.{job.status}", payload=payload)],
-        actor=job.created_by,
-        run_id=job.run_id,
-    )
+    return NewEvent(f"export.{job.status}", payload=payload, actor=job.created_by, run_id=job.run_id)

@@ -24,7 +24,7 @@ def post(model: type[Job], jobs: Sequence[Job]) -> None:
     """One message for each job, to be delivered when it is due. The row remembers which message will wake it.
 
     One statement, however many jobs: the numbers of the messages are drawn first, so that both tables are
-    written from one list.
+    written from one list. It tells the listeners too, once it commits.
     """
     if not jobs:
         return
@@ -43,22 +43,16 @@ def post(model: type[Job], jobs: Sequence[Job]) -> None:
         ), remembered AS (
             UPDATE {table} SET message_id = number FROM wake WHERE id = job_id
         )
-        SELECT DISTINCT key FROM posted"""  # noqa: S608 - the name of one of our tables
+        SELECT pg_notify(%s || key, '') FROM posted GROUP BY key"""  # noqa: S608 - the name of one of our tables
     parameters: list[Any] = [
         [job.pk for job in jobs],
         [package("kjxlkj.jobs.tasks.execute", label, job.pk) for job in jobs],
         list(settings.JOB_QUEUES),
         DEFAULT_QUEUE,
+        channel(""),
     ]
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        for (queue,) in cursor.fetchall():
-            notify(queue)
-
-
-def notify(queue: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, '')", [channel(queue)])
 
 
 def package(function: str, *arguments: Any) -> str:

@@ -1,6 +1,6 @@
 """Which models are jobs, and what is to be done for each. Apps register theirs in `AppConfig.ready()`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -18,13 +18,13 @@ class JobKind(Generic[J]):
 
     `work` does the slow part outside of any transaction and returns the effects: they run in the transaction
     that finishes the job, or not at all. It may be called again after having been cut off anywhere.
-    `announce` is called within the transaction of every transition, with the status that the job had before
-    (None: it is new).
+    `announce` is called within the transaction of every transition, with the jobs that made it together and the
+    status that they had before (None: they are new).
     """
 
     model: type[J]
     work: Callable[[J, Lease], Effects | None]
-    announce: Callable[[J, str | None], None]
+    announce: Callable[[Sequence[J], str | None], None]
 
     @property
     def label(self) -> str:

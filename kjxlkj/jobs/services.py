@@ -33,39 +33,46 @@ def enqueue(job: Job) -> None:
 
 
 def enqueue_many(jobs: Sequence[Job]) -> None:
-    """As `enqueue`, for jobs of one model, in a constant number of statements (besides what `announce` does)."""
+    """As `enqueue`, for jobs of one model: one statement, however many (and what their app's `announce` does)."""
     if not connection.in_atomic_block:
         raise RuntimeError("enqueue() belongs into the transaction that inserts the job: use atomic().")
     if not jobs:
         return
     kind = kind_of(jobs[0]._meta.label_lower)
     messages.post(kind.model, jobs)
+    announce(kind, jobs, None)
+
+
+def announce(kind: JobKind[Any], jobs: Sequence[Job], previous: str | None) -> None:
+    """Tell the app of these jobs, within the transaction, and the log once it has committed."""
+    if jobs:
+        kind.announce(jobs, previous)
+        transaction.on_commit(partial(_log, jobs, previous))
+
+
+def _log(jobs: Sequence[Job], previous: str | None) -> None:
     for job in jobs:
-        announce(kind, job, None)
+        logger.info(
+            "job %s %s: %s -> %s",
+            job._meta.label_lower,
+            job.pk,
+            previous or "new",
+            job.status,
+            extra={
+                "job": job._meta.label_lower,
+                "job_id": str(job.pk),
+                "attempt": job.attempts,
+                "previous": previous,
+                "status": job.status,
+                "request_id": job.request_id,
+                "duration": _seconds_of_attempt(job) if previous == JobStatus.RUNNING else None,
+                "code": job.error_code,
+            },
+        )
 
 
-def announce(kind: JobKind[Any], job: Job, previous: str | None) -> None:
-    """Tell the job's app, within the transaction, and the log once it has committed."""
-    kind.announce(job, previous)
-    transaction.on_commit(partial(_log, job, previous))
-
-
-def _log(job: Job, previous: str | None) -> None:
-    seconds = (job.finished_at - job.started_at).total_seconds() if job.finished_at and job.started_at else None
-    logger.info(
-        "job %s %s: %s -> %s",
-        job._meta.label_lower,
-        job.pk,
-        previous or "new",
-        job.status,
-        extra={
-            "job_id": str(job.pk),
-            "attempt": job.attempts,
-            "job_request_id": job.request_id,
-            "duration": seconds,
-            "code": job.error_code,
-        },
-    )
+def _seconds_of_attempt(job: Job) -> float | None:
+    return (job.updated_at - job.started_at).total_seconds() if job.started_at else None
 
 
 def execute(label: str, job_id: UUID) -> None:
@@ -92,7 +99,7 @@ def _claim(kind: JobKind[Any], job_id: UUID) -> Lease | None:
         if claimed is None:
             return None
         job, previous = claimed
-        announce(kind, job, previous)
+        announce(kind, [job], previous)
     return Lease(job, token, claimed_at=claimed_at)
 
 
@@ -144,14 +151,14 @@ def _succeed(kind: JobKind[Any], lease: Lease, effects: Effects | None) -> None:
             raise LeaseLost
         if effects is not None:
             effects()
-        announce(kind, rows[0], JobStatus.RUNNING)
+        announce(kind, rows, JobStatus.RUNNING)
 
 
 def _fail(kind: JobKind[Any], lease: Lease, code: str, detail: str) -> None:
     close_old_connections()
     with transaction.atomic(durable=True):
-        for job in transitions.fail(kind.model, lease.job.pk, lease.token, code, detail):
-            announce(kind, job, JobStatus.RUNNING)
+        failed = transitions.fail(kind.model, lease.job.pk, lease.token, code, detail)
+        announce(kind, failed, JobStatus.RUNNING)
 
 
 def _give_back(kind: JobKind[Any], lease: Lease, code: str, detail: str, *, delay: float, refund: bool = False) -> None:
@@ -173,8 +180,7 @@ def _give_back(kind: JobKind[Any], lease: Lease, code: str, detail: str, *, dela
 def after_give_back(kind: JobKind[Any], jobs: Sequence[Job]) -> None:
     """Wake workers for those that are queued again, and announce them all."""
     messages.post(kind.model, [job for job in jobs if job.status == JobStatus.QUEUED])
-    for job in jobs:
-        announce(kind, job, JobStatus.RUNNING)
+    announce(kind, jobs, JobStatus.RUNNING)
 
 
 def cancel(job: Job, *, detail: str = "") -> None:
@@ -186,8 +192,8 @@ def cancel(job: Job, *, detail: str = "") -> None:
     with transaction.atomic():
         current = kind.model._base_manager.select_for_update(no_key=True).get(pk=job.pk)
         if current.status == JobStatus.QUEUED:
-            for row in transitions.fail_queued(kind.model, job.pk, "CANCELLED", detail):
-                announce(kind, row, JobStatus.QUEUED)
+            cancelled = transitions.fail_queued(kind.model, job.pk, "CANCELLED", detail)
+            announce(kind, cancelled, JobStatus.QUEUED)
         elif current.status == JobStatus.RUNNING:
             transitions.request_cancel(kind.model, job.pk)
         else:

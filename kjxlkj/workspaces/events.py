@@ -1,6 +1,6 @@
 """Writing workspace events: numbered without gaps, in commit order, heard inside the transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -25,13 +25,16 @@ class NewEvent:
     type: str
     note_id: UUID | None = None
     payload: Mapping[str, Any] = field(default_factory=dict)
+    # Where the events of one call have not all the same; what `record` is given holds for the others.
+    actor: User | None = None
+    run_id: UUID | None = None
 
 
 def record(
     workspace_id: UUID,
     events: Sequence[NewEvent],
     *,
-    actor: User | None,
+    actor: User | None = None,
     run_id: UUID | None = None,
 ) -> list[WorkspaceEvent]:
     """Append `events` in their order. Call it last in a transaction, after every row lock that it needs.
@@ -56,8 +59,8 @@ def record(
                 workspace_id=workspace_id,
                 seq=seq,
                 type=event.type,
-                actor=actor,
-                run_id=run_id,
+                actor=event.actor or actor,
+                run_id=event.run_id or run_id,
                 note_id=event.note_id,
                 payload=dict(event.payload),
                 request_id=request_id,
@@ -69,3 +72,15 @@ def record(
     for listener in _listeners:
         listener(rows)
     return rows
+
+
+def record_for_each(events: Iterable[tuple[UUID, NewEvent]]) -> None:
+    """As `record`, for events of several workspaces, each with its workspace's id.
+
+    The workspaces are locked in one order, whoever calls: two that lock the same ones cannot wait for each other.
+    """
+    by_workspace: dict[UUID, list[NewEvent]] = {}
+    for workspace_id, event in events:
+        by_workspace.setdefault(workspace_id, []).append(event)
+    for workspace_id in sorted(by_workspace):
+        record(workspace_id, by_workspace[workspace_id])

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from django.db import transaction
 
@@ -14,8 +14,10 @@ from kjxlkj.jobs.registry import Effects
 from tests.jobs.testapp.models import Announcement, Effect, Errand
 
 
-def announce(errand: Errand, previous: str | None) -> None:
-    Announcement.objects.create(errand=errand, previous=previous or "", status=errand.status)
+def announce(errands: Sequence[Errand], previous: str | None) -> None:
+    Announcement.objects.bulk_create(
+        Announcement(errand=errand, previous=previous or "", status=errand.status) for errand in errands
+    )
 
 
 def work(errand: Errand, lease: Lease) -> Effects | None:
