@@ -237,26 +237,34 @@ ATTACHMENT_MAX_BYTES = int(os.environ.get("KJXLKJ_ATTACHMENT_MAX_BYTES", 100 * 1
 
 # --- Jobs -------------------------------------------------------------------------------------------------------
 def _queues(text: str) -> dict[str, int]:
-    """`default:2,long:1` as name → number of worker processes."""
+    """`default:2,long:1` as name → number of worker processes on this host; 0: other hosts serve that queue."""
     queues = {}
     for word in text.split(","):
         name, _, workers = word.strip().partition(":")
-        if not (name and workers.isdecimal() and int(workers)):
+        if not (name and workers.isdecimal()):
             raise ImproperlyConfigured(
                 f"KJXLKJ_QUEUES: {word.strip()!r} is not a name and a number of workers, as in 'default:2,long:1'."
             )
         queues[name] = int(workers)
     if "default" not in queues:
-        raise ImproperlyConfigured("KJXLKJ_QUEUES needs a queue named 'default': it takes the jobs of all others.")
+        raise ImproperlyConfigured(
+            "KJXLKJ_QUEUES needs a queue named 'default': it takes the jobs of all queues that are not named. "
+            "Name it 'default:0' where other hosts serve it."
+        )
     return queues
 
 
-# Two workers at least, so that one long export does not hold up everything else.
+# Jobs ask for `default`, `long` (exports) or `llm` (runs that wait for a model); a queue that is not named here is
+# served by the default one. Two workers at least, so that one long export does not hold up everything else.
 JOB_QUEUES = _queues(os.environ.get("KJXLKJ_QUEUES", "default:2"))
 # A worker that has not renewed its lease for so long is taken for dead; it renews four times as often.
 JOB_LEASE_SECONDS = float(os.environ.get("KJXLKJ_JOB_LEASE_SECONDS", 60))
 # No attempt takes longer: a job that hangs gives its worker back.
 JOB_TIMEOUT_SECONDS = int(os.environ.get("KJXLKJ_JOB_TIMEOUT_SECONDS", 1800))
+# A job that needs more fails by itself, before the kernel kills whatever is largest. Half of the machine's memory.
+JOB_MEMORY_MB = int(
+    os.environ.get("KJXLKJ_JOB_MEMORY_MB", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**21)
+)
 JOB_SWEEP_SECONDS = float(os.environ.get("KJXLKJ_JOB_SWEEP_SECONDS", 15))
 JOB_CANARY_SECONDS = float(os.environ.get("KJXLKJ_JOB_CANARY_SECONDS", 5))
 # A cluster that answers no canary for so long, with a worker free to do it, is killed and started anew.
@@ -271,8 +279,8 @@ JOB_REDELIVERY_SECONDS = 2 * JOB_TIMEOUT_SECONDS + 60
 Q_CLUSTER = {
     # Name of the default queue, and salt of the signatures: every cluster of an installation has the same.
     "name": "default",
-    "workers": JOB_QUEUES["default"],
-    "ALT_CLUSTERS": {name: {"workers": workers} for name, workers in JOB_QUEUES.items() if name != "default"},
+    "workers": JOB_QUEUES["default"] or 1,
+    "ALT_CLUSTERS": {name: {"workers": workers or 1} for name, workers in JOB_QUEUES.items() if name != "default"},
     # The same database as the data: a job and its wake-up call commit together.
     "orm": "default",
     "broker_class": "kjxlkj.jobs.broker.NotifyingBroker",

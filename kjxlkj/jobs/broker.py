@@ -3,18 +3,19 @@
 import logging
 import os
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connections
 from django_q.brokers.orm import ORM
 from django_q.conf import Conf
 
+from kjxlkj.jobs import canaries
 from kjxlkj.jobs.messages import channel
+from kjxlkj.jobs.patience import patiently
+from kjxlkj.jobs.transitions import cluster_name
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 # The first due message of each queue. One statement, and whoever holds a row is passed by: however many clusters
 # there are, each message goes to one of them. The lock is how long django-q2 keeps it from the others.
@@ -35,8 +36,13 @@ _POST = """
     )
     SELECT id, pg_notify(%s, '') FROM posted"""
 
+# Nothing waits for this to reach the disk: a message that comes back is delivered again, and the claim refuses it.
+_ACKNOWLEDGE = """
+    WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+    DELETE FROM django_q_ormq WHERE id = %s AND EXISTS (SELECT FROM unhurried)"""
+
 # A database that restarts is back after a second or a few; an acknowledgement that is lost costs a second delivery.
-_ACKNOWLEDGE_PAUSES = (0.2, 0.5, 1, 2, 4, 8, 16)
+_ACKNOWLEDGE_SECONDS = 30.0
 
 
 class NotifyingBroker(ORM):  # type: ignore[misc]  # shipped without types
@@ -48,6 +54,8 @@ class NotifyingBroker(ORM):  # type: ignore[misc]  # shipped without types
     # Of the one process that takes messages: opened there, after the fork. Apart from Django's own, which
     # LISTEN would keep busy.
     _connection: Any = None
+    # When the canary is to be asked next: a `monotonic()`.
+    _ask_at = 0.0
 
     def enqueue(self, task: str) -> int:
         key = self.list_key or Conf.CLUSTER_NAME
@@ -58,6 +66,7 @@ class NotifyingBroker(ORM):  # type: ignore[misc]  # shipped without types
 
     def dequeue(self) -> list[tuple[int, str]] | None:
         try:
+            self._ask_canary()
             if self._connection is None:
                 self._connection = self._listen()
             messages = self._take()
@@ -71,7 +80,11 @@ class NotifyingBroker(ORM):  # type: ignore[misc]  # shipped without types
         return messages or None
 
     def delete(self, task_id: int) -> None:
-        patiently(lambda: super(NotifyingBroker, self).delete(task_id))
+        def acknowledge() -> None:
+            with connections[Conf.ORM].cursor() as cursor:
+                cursor.execute(_ACKNOWLEDGE, [task_id])
+
+        patiently(acknowledge, _ACKNOWLEDGE_SECONDS, using=Conf.ORM)
 
     def info(self) -> str:
         return f"PostgreSQL {Conf.ORM} with LISTEN"
@@ -79,11 +92,22 @@ class NotifyingBroker(ORM):  # type: ignore[misc]  # shipped without types
     @property
     def _queues(self) -> list[str]:
         """The queue of this cluster's own, for its canary, comes first: it must not wait behind a backlog."""
-        return [name for name in (os.environ.get("KJXLKJ_CLUSTER"), self.list_key) if name]
+        return [cluster_name(), self.list_key]
+
+    def _ask_canary(self) -> None:
+        """Where somebody else supervises (`manage.py qcluster`), nobody but we would ask, and nobody could tell."""
+        if "KJXLKJ_CLUSTER" in os.environ or time.monotonic() < self._ask_at:
+            return
+        self._ask_at = time.monotonic() + settings.JOB_CANARY_SECONDS
+        self.get_connection()
+        canaries.ask(cluster_name(), self.list_key, Conf.WORKERS)
 
     def _listen(self) -> Any:
         wrapper = connections[Conf.ORM].copy()
         wrapper.connect()
+        # What is lost if the server crashes is a lock: the message is delivered again, and the claim refuses it.
+        with wrapper.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = off")
         with wrapper.cursor() as cursor:
             for queue in self._queues:
                 cursor.execute(f"LISTEN {wrapper.ops.quote_name(channel(queue))}")
@@ -104,15 +128,3 @@ class NotifyingBroker(ORM):  # type: ignore[misc]  # shipped without types
         if self._connection is not None:
             self._connection.close()
         self._connection = None
-
-
-def patiently(act: Callable[[], T]) -> T:
-    """Try again for half a minute while the database is away."""
-    for pause in _ACKNOWLEDGE_PAUSES:
-        try:
-            return act()
-        except (OperationalError, InterfaceError) as error:
-            logger.warning("The database is away, trying again: %s", error)
-            connections[Conf.ORM].close()
-            time.sleep(pause)
-    return act()

@@ -8,19 +8,22 @@ from collections.abc import Callable, Sequence
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 
-from kjxlkj.jobs import recovery
+from kjxlkj.jobs import canaries, health, recovery
 from kjxlkj.jobs.child import Child
+from kjxlkj.jobs.processes import resident_megabytes
 
 logger = logging.getLogger(__name__)
 
 
 class Caretaker:
-    """Sweeps, releases what dead workers held, and judges by their canaries which clusters have stalled."""
+    """Sweeps, gives back what dead workers held, and judges by their signs of life which clusters have stalled."""
 
     def __init__(self, clusters: Sequence[Child]) -> None:
         self._clusters = clusters
-        # When each cluster was last known to be well, or not to be judged: a `monotonic()`.
-        self._well_at = {cluster.name: 0.0 for cluster in clusters}
+        # Nobody is judged by what was to be seen before: a `monotonic()`.
+        self._judge_from = 0.0
+        # MB that each holder of a lease was last seen using, by owner.
+        self._memory: dict[str, int] = {}
         self._due: dict[Callable[[], None], float] = {self._look: 0.0, self._sweep: 0.0}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -55,8 +58,10 @@ class Caretaker:
         except (DatabaseError, InterfaceError) as error:
             logger.warning("The database cannot be used, trying again: %s", error)
             connection.close()
-            # Without it nobody can answer: that is no proof against anybody.
-            self._well_at = dict.fromkeys(self._well_at, time.monotonic())
+            # Without it nobody can answer: that is no proof against anybody. And workers that waited for it too
+            # come first with what they have to say of their jobs.
+            self._judge_from = time.monotonic()
+            self._due[self._sweep] = time.monotonic() + settings.JOB_SWEEP_SECONDS
 
     def _sweep(self) -> None:
         swept = recovery.sweep()
@@ -65,18 +70,21 @@ class Caretaker:
 
     def _look(self) -> None:
         for cluster in self._clusters:
-            self._release_from_the_dead(cluster)
-            pulse = recovery.ask_canary(cluster.name, cluster.queue, cluster.workers)
-            now = time.monotonic()
-            # One that has just been started is given as long again to come up.
-            if pulse.answered or pulse.busy or now < cluster.started_at + settings.JOB_STALL_SECONDS:
-                self._well_at[cluster.name] = now
-            elif now - self._well_at[cluster.name] > settings.JOB_STALL_SECONDS:
+            self._give_back_from_the_dead(cluster)
+            canaries.ask(cluster.name, cluster.queue, cluster.workers)
+        silent_for = {cluster.name: cluster.silent_for for cluster in health.clusters()}
+        for cluster in self._clusters:
+            # One that has just been started is given as long to come up.
+            judged_for = time.monotonic() - max(self._judge_from, cluster.started_at)
+            if min(judged_for, silent_for.get(cluster.name, 0.0)) > settings.JOB_STALL_SECONDS:
                 cluster.has_stalled = True
 
-    def _release_from_the_dead(self, cluster: Child) -> None:
+    def _give_back_from_the_dead(self, cluster: Child) -> None:
         # In this order: whoever held a lease before we counted the living, and is not among them, is dead.
         owners = recovery.holders(cluster.name)
-        if owners:
-            living = {f"{cluster.name}/{process_id}" for process_id in cluster.process_ids}
-            recovery.release(owners - living, refund=False)
+        living = {f"{cluster.name}/{process_id}": process_id for process_id in cluster.process_ids} if owners else {}
+        for owner in owners - living.keys():
+            used = self._memory.get(owner)
+            recovery.lose(owner, f"It was last seen using {used:,} MB of memory." if used else "")
+        for owner in owners & living.keys():
+            self._memory[owner] = resident_megabytes(living[owner])

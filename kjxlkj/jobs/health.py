@@ -1,20 +1,18 @@
 """What is known of workers and queues from the outside: never the cluster's own word."""
 
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, DurationField, ExpressionWrapper, F, Min, Q
+from django.db.models import Count, DateTimeField, DurationField, ExpressionWrapper, F, Max, Min, Q
 from django.db.models.functions import Coalesce, Now
 from django_q.models import OrmQ
 
-from kjxlkj.jobs import recovery
 from kjxlkj.jobs.models import Canary, JobQuerySet, JobStatus
 from kjxlkj.jobs.registry import kinds
 
-# Long enough for a cluster to be started anew once; a stalled one is told within half a minute.
-_SILENT_SECONDS = 30.0
-# A cluster that was not even asked for so long has no supervisor any more: it is not there.
+# A cluster that was not even asked for so long has nobody any more who looks after it: it is not there.
 _GONE_SECONDS = 120.0
 
 
@@ -26,26 +24,57 @@ class Cluster:
     live_leases: int
     canary_age: float | None
     """Seconds since its last answer; None if it has not given one yet."""
+    silent_for: float
+    """Seconds since its last sign of life: an answer, or, where nobody is free to answer, the renewal of a lease."""
 
     @property
     def is_well(self) -> bool:
-        answers = self.canary_age is not None and self.canary_age <= _SILENT_SECONDS
-        # With each of its workers at a job whose lease is renewed, nobody is free to answer.
-        return answers or self.live_leases >= self.workers
+        return self.silent_for <= settings.JOB_STALL_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class _Leases:
+    number: int = 0
+    renewed_age: float = 0.0
+    """Seconds since the latest renewal of any of them."""
 
 
 def clusters() -> list[Cluster]:
-    leases = recovery.live_leases()
+    """The clusters that somebody looks after, or that hold live leases."""
+    leases = _live_leases()
     rows = (
-        Canary.objects.filter(asked_at__isnull=False)
-        .annotate(asked_age=_age("asked_at"), answered_age=_age("answered_at"))
+        Canary.objects.annotate(
+            asked_age=_age("asked_at"), well_age=_age("well_at"), silent_age=_age(Coalesce("well_at", "started_at"))
+        )
+        .filter(asked_at__isnull=False)
         .order_by("queue", "cluster")
     )
     return [
-        Cluster(row.cluster, row.queue, row.workers, leases.get(row.cluster, 0), _seconds(row.answered_age))
+        _cluster(row, leases.get(row.cluster, _Leases()))
         for row in rows
-        if (_seconds(row.asked_age) or 0.0) < _GONE_SECONDS or leases.get(row.cluster)
+        if row.asked_age.total_seconds() < _GONE_SECONDS or row.cluster in leases
     ]
+
+
+def _cluster(row: Any, leases: _Leases) -> Cluster:
+    silent_for = row.silent_age.total_seconds()
+    if leases.number >= row.workers:
+        silent_for = min(silent_for, leases.renewed_age)
+    return Cluster(row.cluster, row.queue, row.workers, leases.number, _seconds(row.well_age), silent_for)
+
+
+def _live_leases() -> dict[str, _Leases]:
+    """By cluster."""
+    found: dict[str, _Leases] = {}
+    lease = timedelta(seconds=settings.JOB_LEASE_SECONDS)
+    for kind in kinds():
+        held: Any = JobQuerySet(kind.model).live().values_list("lease_owner")
+        renewed_age = _age(ExpressionWrapper(Max("lease_expires_at") - lease, output_field=DateTimeField()))
+        for owner, number, age in held.annotate(number=Count("pk"), age=renewed_age):
+            cluster = owner.rpartition("/")[0]
+            known = found.get(cluster, _Leases(0, age.total_seconds()))
+            found[cluster] = _Leases(known.number + number, min(known.renewed_age, age.total_seconds()))
+    return found
 
 
 def snapshot() -> dict[str, Any]:
@@ -81,8 +110,9 @@ def snapshot() -> dict[str, Any]:
     }
 
 
-def _age(field: str) -> Any:
-    return ExpressionWrapper(Now() - F(field), output_field=DurationField())
+def _age(moment: Any) -> Any:
+    moment = F(moment) if isinstance(moment, str) else moment
+    return ExpressionWrapper(Now() - moment, output_field=DurationField())
 
 
 def _seconds(duration: Any) -> float | None:

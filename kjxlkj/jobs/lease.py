@@ -77,13 +77,13 @@ class Lease:
             self._heart.join(timeout=5)
 
     def _beat(self) -> None:
-        interval = min(_TICK_SECONDS, settings.JOB_LEASE_SECONDS / 8)
-        next_renewal = monotonic() + settings.JOB_LEASE_SECONDS / 4
+        interval = min(_TICK_SECONDS, settings.JOB_LEASE_SECONDS / (2 * transitions.RENEWALS))
+        next_renewal = monotonic() + settings.JOB_LEASE_SECONDS / transitions.RENEWALS
         try:
             while not self._lost and not self._stop.wait(interval):
                 if monotonic() >= next_renewal or self.reported != self._shown:
                     self._renew()
-                    next_renewal = monotonic() + settings.JOB_LEASE_SECONDS / 4
+                    next_renewal = monotonic() + settings.JOB_LEASE_SECONDS / transitions.RENEWALS
         finally:
             connection.close()
 

@@ -68,6 +68,8 @@ class Job(models.Model):
     queue = models.CharField(max_length=32, default=DEFAULT_QUEUE, editable=False)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
     max_attempts = models.PositiveSmallIntegerField(default=3, editable=False)
+    # Attempts that were cut off by the database's going away, and are not among `attempts`.
+    interruptions = models.PositiveSmallIntegerField(default=0, editable=False)
     not_before = models.DateTimeField(null=True, editable=False)
     # The queue message that will wake a worker for this row. While the row waits and that message is gone,
     # nothing will: the sweep posts another. No foreign key, for messages come and go without asking.
@@ -156,6 +158,20 @@ class Job(models.Model):
         return self.status in FINISHED
 
 
+class Slot(models.Model):
+    """A place at something that serves only so many at once over all hosts, such as a provider of a language model.
+
+    It is taken for as long as the lease is live that bears its token: whatever ends the lease frees the slot.
+    """
+
+    resource = models.CharField(max_length=100, db_index=True)
+    lease_token = models.UUIDField()
+    taken_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return self.resource
+
+
 class Canary(models.Model):
     """A question that one cluster alone can answer, asked again and again: the proof that it still works.
 
@@ -170,6 +186,8 @@ class Canary(models.Model):
     started_at = models.DateTimeField(db_default=Now())
     asked_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)
+    # The latest answer that went the whole way, its acknowledgement too.
+    well_at = models.DateTimeField(null=True)
 
     class Meta:
         verbose_name_plural = "canaries"

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,17 @@ def forks_die_with_us() -> None:
     os.register_at_fork(before=before, after_in_child=in_child)
 
 
+def limit_memory(megabytes: int) -> None:
+    """Refuse this process, and what it forks, more than that: it gets a MemoryError instead of the kernel's kill.
+
+    0 is no limit. What is shared with the process that forked it counts, too.
+    """
+    if megabytes:
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        soft = megabytes * 2**20
+        resource.setrlimit(resource.RLIMIT_DATA, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
 def of_session(session: int) -> Iterator[psutil.Process]:
     """The living processes of a session, whoever their parent is by now."""
     for process in psutil.process_iter():
@@ -48,6 +60,14 @@ def of_session(session: int) -> Iterator[psutil.Process]:
                 yield process
         except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
             continue
+
+
+def resident_megabytes(process_id: int) -> int:
+    """0 if it has ended."""
+    try:
+        return int(psutil.Process(process_id).memory_info().rss // 2**20)
+    except psutil.NoSuchProcess:
+        return 0
 
 
 def kill_session(session: int, timeout: float = 5.0) -> None:

@@ -4,12 +4,14 @@ import logging
 import random
 import traceback
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import InterfaceError, OperationalError, close_old_connections, connection, transaction
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django_q.exceptions import TimeoutException
 
 from kjxlkj.errors import Conflict, DomainError
@@ -17,7 +19,9 @@ from kjxlkj.jobs import messages, transitions
 from kjxlkj.jobs.lease import Lease
 from kjxlkj.jobs.models import Job, JobStatus
 from kjxlkj.jobs.outcomes import Cancelled, LeaseLost, Postponed, Retry
+from kjxlkj.jobs.patience import patiently
 from kjxlkj.jobs.registry import Effects, JobKind, kind_of
+from kjxlkj.jobs.transitions import Refund
 from kjxlkj.request_id import set_request_id
 
 logger = logging.getLogger(__name__)
@@ -25,6 +29,11 @@ logger = logging.getLogger(__name__)
 BACKOFF_FIRST_SECONDS = 5.0
 BACKOFF_MOST_SECONDS = 600.0
 _TRACEBACK_LINES = 20
+# How long a worker waits for a database that is away. A claim that is not made is the sweep's to see to; an outcome
+# that is not recorded costs the job a lease's time and an attempt, and without its database the worker has no more
+# useful thing to do.
+_CLAIM_SECONDS = 30.0
+_OUTCOME_SECONDS = 600.0
 
 
 def enqueue(job: Job) -> None:
@@ -78,14 +87,14 @@ def _seconds_of_attempt(job: Job) -> float | None:
 def execute(label: str, job_id: UUID) -> None:
     """Run a job if it is there to be run. A message delivered twice, late or for no row does nothing."""
     kind = kind_of(label)
-    lease = _claim(kind, job_id)
+    lease = patiently(partial(_claim, kind, job_id), _CLAIM_SECONDS)
     if lease is None:
         return
     set_request_id(lease.job.request_id)
     try:
         _run(kind, lease)
     except (OperationalError, InterfaceError) as error:
-        # The database went away while the outcome was being recorded. Nothing was committed: the lease
+        # The database stayed away while the outcome was to be recorded. Nothing was committed: the lease
         # runs out, and the sweep gives the job back.
         logger.warning("job %s: its outcome could not be recorded: %s", job_id, error)
     finally:
@@ -103,28 +112,35 @@ def _claim(kind: JobKind[Any], job_id: UUID) -> Lease | None:
     return Lease(job, token, claimed_at=claimed_at)
 
 
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """How an attempt that failed is to be followed by another."""
+
+    code: str
+    detail: str
+    delay: float
+    refund: Refund = Refund.NONE
+
+
+# Faults that may pass; `_again` tells how each is dealt with.
+_MAY_PASS = (LeaseLost, Postponed, Retry, OperationalError, InterfaceError, MemoryError, ImportError)
+
+
 def _run(kind: JobKind[Any], lease: Lease) -> None:
     try:
         with lease:
             effects = kind.work(lease.job, lease)
             lease.check()
         _succeed(kind, lease, effects)
-    except LeaseLost:
-        logger.warning("job %s: the lease was lost, nothing is kept of this attempt", lease.job.pk)
     except Cancelled:
         _fail(kind, lease, "CANCELLED", "")
-    except Postponed as outcome:
-        _give_back(kind, lease, "POSTPONED", str(outcome), delay=outcome.delay, refund=True)
-    except Retry as outcome:
-        delay = max(outcome.delay, backoff(lease.job.attempts))
-        _give_back(kind, lease, outcome.code, outcome.detail, delay=delay)
+    except _MAY_PASS as error:
+        _give_back(kind, lease, _again(error, lease.job))
     except DomainError as error:
         _fail(kind, lease, error.code, error.message)
-    except (OperationalError, InterfaceError) as error:
-        _give_back(kind, lease, "DATABASE_UNAVAILABLE", str(error), delay=backoff(lease.job.attempts))
     except TimeoutException as error:
         # A SystemExit of django-q's, by which it ends the worker: not ours to keep.
-        _give_back(kind, lease, "JOB_TIMEOUT", str(error), delay=backoff(lease.job.attempts))
+        _give_back(kind, lease, _Again("JOB_TIMEOUT", str(error), backoff(lease.job)))
         raise
     except Exception as error:
         # Broad, and here alone: the last place where a fault of whatever kind can become a row that tells of it.
@@ -132,10 +148,32 @@ def _run(kind: JobKind[Any], lease: Lease) -> None:
         _fail(kind, lease, "INTERNAL_ERROR", _last_lines(error))
 
 
-def backoff(attempt: int) -> float:
-    """Seconds to wait after the given attempt: doubling, bounded, spread so that jobs do not return at once."""
+def _again(error: Exception, job: Job) -> _Again:
+    match error:
+        case Postponed():
+            return _Again("POSTPONED", error.detail, error.delay, Refund.FULL)
+        case Retry():
+            return _Again(error.code, error.detail, max(error.delay, backoff(job)))
+        case LeaseLost():
+            # Where it was lost to somebody else, nothing is ours to give back, and nothing happens.
+            return _Again("LEASE_LOST", "The lease could not be renewed in time.", backoff(job), Refund.INTERRUPTED)
+        case MemoryError():
+            detail = f"It needed more than {settings.JOB_MEMORY_MB:,} MB of memory. {_last_lines(error)}"
+            # What it filled the memory with is held by the frames of its traceback.
+            traceback.clear_frames(error.__traceback__)
+            return _Again("JOB_OUT_OF_MEMORY", detail, backoff(job))
+        case ImportError():
+            # An upgrade may be half done.
+            return _Again("JOB_IMPORT_FAILED", _last_lines(error), backoff(job))
+        case _:
+            return _Again("DATABASE_UNAVAILABLE", str(error), backoff(job), Refund.INTERRUPTED)
+
+
+def backoff(job: Job) -> float:
+    """Seconds to wait after a failed attempt: doubling, bounded, spread so that jobs do not return at once."""
     spread = random.uniform(0.5, 1.0)  # noqa: S311 - not a secret
-    return min(BACKOFF_MOST_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** (attempt - 1)) * spread
+    failures = job.attempts + job.interruptions
+    return min(BACKOFF_MOST_SECONDS, BACKOFF_FIRST_SECONDS * 2.0 ** (failures - 1)) * spread
 
 
 def _last_lines(error: Exception) -> str:
@@ -155,26 +193,30 @@ def _succeed(kind: JobKind[Any], lease: Lease, effects: Effects | None) -> None:
 
 
 def _fail(kind: JobKind[Any], lease: Lease, code: str, detail: str) -> None:
-    close_old_connections()
-    with transaction.atomic(durable=True):
-        failed = transitions.fail(kind.model, lease.job.pk, lease.token, code, detail)
-        announce(kind, failed, JobStatus.RUNNING)
+    def record() -> None:
+        with transaction.atomic(durable=True):
+            failed = transitions.fail(kind.model, lease.job.pk, lease.token, code, detail)
+            announce(kind, failed, JobStatus.RUNNING)
+
+    patiently(record, _OUTCOME_SECONDS)
 
 
-def _give_back(kind: JobKind[Any], lease: Lease, code: str, detail: str, *, delay: float, refund: bool = False) -> None:
-    close_old_connections()
-    with transaction.atomic(durable=True):
-        rows = transitions.give_back(
-            kind.model,
-            "id = %(pk)s AND lease_token = %(token)s",
-            code=code,
-            detail=detail,
-            delay=delay,
-            refund=refund,
-            pk=lease.job.pk,
-            token=lease.token,
-        )
-        after_give_back(kind, rows)
+def _give_back(kind: JobKind[Any], lease: Lease, again: _Again) -> None:
+    def record() -> None:
+        with transaction.atomic(durable=True):
+            rows = transitions.give_back(
+                kind.model,
+                "id = %(pk)s AND lease_token = %(token)s",
+                code=again.code,
+                detail=again.detail,
+                delay=again.delay,
+                refund=again.refund,
+                pk=lease.job.pk,
+                token=lease.token,
+            )
+            after_give_back(kind, rows)
+
+    patiently(record, _OUTCOME_SECONDS)
 
 
 def after_give_back(kind: JobKind[Any], jobs: Sequence[Job]) -> None:

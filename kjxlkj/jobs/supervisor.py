@@ -40,7 +40,7 @@ class Supervisor:
         name = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(3)}"
         self._web = _web(bind) if bind else None
         self._bind = bind
-        self._clusters = [_cluster(f"{name}:{queue}", queue, workers) for queue, workers in queues.items()]
+        self._clusters = [_cluster(f"{name}:{queue}", queue, workers) for queue, workers in queues.items() if workers]
         self._on_ready = on_ready
         self._signals = 0
 

@@ -7,6 +7,7 @@ import os
 import socket
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -22,6 +23,25 @@ _NO_LEASE = "lease_token = NULL, lease_owner = '', lease_expires_at = NULL"
 _PROGRESS = "progress_done = %(done)s, progress_total = %(total)s, progress_label = %(label)s"
 
 
+# How often a lease is renewed in its time.
+RENEWALS = 6
+
+_LOST = (
+    "Worker %s ended, or its host is gone, in the middle of this job: killed, out of memory, or brought down by the "
+    "work itself. It was last heard of %s s after it began."
+)
+
+
+class Refund(Enum):
+    """Whether an attempt counts that was cut off: the SQL of how many are given back."""
+
+    NONE = "0"
+    # It was not the job's fault.
+    FULL = "1"
+    # Hardly the job's fault: but one that brings the database down each time has to end, too.
+    INTERRUPTED = "(interruptions < 20)::int"
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     done: int = 0
@@ -30,8 +50,8 @@ class Progress:
 
 
 def cluster_name() -> str:
-    """Of the cluster that this process belongs to: given by its supervisor, else one for this process alone."""
-    return os.environ.get("KJXLKJ_CLUSTER") or f"{socket.gethostname()[:60]}:{os.getpid()}"
+    """Of the cluster that this process belongs to: given by its supervisor, else by what forked it and its like."""
+    return os.environ.get("KJXLKJ_CLUSTER") or f"{socket.gethostname()[:60]}:{os.getppid()}"
 
 
 def _sql(model: type[Job], statement: str) -> str:
@@ -139,16 +159,47 @@ def give_back(
     code: str,
     detail: str,
     delay: float = 0.0,
-    refund: bool = False,
+    refund: Refund = Refund.NONE,
     **parameters: Any,
 ) -> list[J]:
     """Running jobs go back to the queue; those without an attempt left, or to be cancelled, fail instead.
 
     `which` is the SQL condition that picks them, `parameters` its values, `delay` the seconds to wait.
-    `refund`: the attempt does not count, since the job was not at fault.
     Rows locked by somebody (who is then alive and finishing them) are left alone.
     """
-    ends = "(cancel_requested OR attempts - %(refund)s >= max_attempts)"
+    return _give_back(
+        model, which, "%(code)s", "%(detail)s", refund, code=code, detail=detail, delay=delay, **parameters
+    )
+
+
+def lose(model: type[J], which: str, note: str, **parameters: Any) -> list[J]:
+    """As `give_back`, for jobs whose workers have fallen silent, with what is known about why. `note` is added to it.
+
+    A worker that was alive until its job's time was over has been stopped for that by django-q2.
+    """
+    heard_of = "lease_expires_at - %(lease)s - started_at"
+    code = f"CASE WHEN {heard_of} >= %(time_limit)s THEN 'JOB_TIMEOUT' ELSE 'WORKER_LOST' END"
+    detail = f"format(%(detail)s, lease_owner, round(extract(epoch FROM {heard_of})))"
+    return _give_back(
+        model,
+        which,
+        code,
+        detail,
+        Refund.NONE,
+        detail=f"{_LOST} {note}".strip(),
+        lease=timedelta(seconds=settings.JOB_LEASE_SECONDS),
+        # It renews its lease now and then only, and so was heard of a little before the end.
+        time_limit=timedelta(seconds=settings.JOB_TIMEOUT_SECONDS - settings.JOB_LEASE_SECONDS / RENEWALS),
+        delay=0.0,
+        **parameters,
+    )
+
+
+def _give_back(
+    model: type[J], which: str, code_sql: str, detail_sql: str, refund: Refund, *, delay: float, **parameters: Any
+) -> list[J]:
+    """`which`, `code_sql` and `detail_sql` are written in this room, never anybody's input."""
+    ends = f"(cancel_requested OR attempts - {refund.value} >= max_attempts)"
     return _move(
         model,
         f"""
@@ -156,16 +207,14 @@ def give_back(
             status = CASE WHEN {ends} THEN 'failed' ELSE 'queued' END,
             finished_at = CASE WHEN {ends} THEN clock_timestamp() END,
             not_before = CASE WHEN NOT {ends} THEN clock_timestamp() + %(delay)s END,
-            attempts = attempts - %(refund)s,
-            error_code = CASE WHEN cancel_requested THEN 'CANCELLED' ELSE %(code)s END,
-            error_detail = CASE WHEN cancel_requested THEN '' ELSE %(detail)s END,
+            attempts = attempts - {refund.value},
+            interruptions = interruptions + {refund.value if refund is Refund.INTERRUPTED else 0},
+            error_code = CASE WHEN cancel_requested THEN 'CANCELLED' ELSE {code_sql} END,
+            error_detail = CASE WHEN cancel_requested THEN '' ELSE {detail_sql} END,
             {_NO_LEASE}, message_id = NULL, updated_at = clock_timestamp()
         WHERE id IN (SELECT id FROM {{table}} WHERE status = 'running' AND {which} FOR NO KEY UPDATE SKIP LOCKED)
         RETURNING *""",  # noqa: S608 - see _sql
-        code=code,
-        detail=detail,
         delay=timedelta(seconds=delay),
-        refund=int(refund),
         **parameters,
     )
 

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def broker() -> Iterator[NotifyingBroker]:
+def broker(monkeypatch: Any) -> Iterator[NotifyingBroker]:
+    monkeypatch.setenv("KJXLKJ_CLUSTER", "host:default")
     broker = NotifyingBroker("default")
     yield broker
     broker._disconnect()
@@ -93,7 +94,6 @@ def test_a_message_that_is_not_due_is_left(broker: NotifyingBroker, monkeypatch:
 
 
 def test_the_canarys_queue_does_not_wait_behind_a_backlog(broker: NotifyingBroker, monkeypatch: Any) -> None:
-    monkeypatch.setenv("KJXLKJ_CLUSTER", "host:default")
     for _ in range(20):
         broker.enqueue("work")
     number = messages.post_to("host:default", "kjxlkj.jobs.tasks.answer_canary", "host:default")

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 from django_q.models import OrmQ
 
-from kjxlkj.jobs import recovery, transitions
+from kjxlkj.jobs import canaries, recovery, transitions
 from kjxlkj.jobs.models import Canary
 from tests.jobs.conftest import add_errand, history, run
 from tests.jobs.testapp.models import Errand
@@ -112,37 +112,29 @@ def test_the_leases_of_dead_workers_are_released_and_no_others() -> None:
     dead, living = claimed(add_errand(), "host:default/11"), claimed(add_errand(), "host:default/12")
     other = claimed(add_errand(), "elsewhere:default/11")
     assert recovery.holders("host:default") == {"host:default/11", "host:default/12"}
-    assert recovery.release({"host:default/11"}, refund=False) == 1
+    assert recovery.lose("host:default/11", "It was last seen using 12 MB of memory.") == 1
     assert [Errand.objects.get(pk=e.pk).status for e in (dead, living, other)] == ["queued", "running", "running"]
     dead.refresh_from_db()
     assert (dead.attempts, dead.error_code) == (1, "WORKER_LOST")
+    assert "Worker host:default/11" in dead.error_detail
+    assert dead.error_detail.endswith("It was last seen using 12 MB of memory.")
+
+
+def test_a_worker_that_was_alive_until_its_jobs_time_was_over_was_stopped_for_that() -> None:
+    early, late = claimed(add_errand(), "host:default/11"), claimed(add_errand(), "host:default/11")
+    limit = timedelta(seconds=settings.JOB_TIMEOUT_SECONDS + 2)
+    Errand.objects.filter(pk=late.pk).update(started_at=timezone.now() - limit)
+    recovery.lose("host:default/11", "")
+    codes = [Errand.objects.get(pk=errand.pk).error_code for errand in (early, late)]
+    assert codes == ["WORKER_LOST", "JOB_TIMEOUT"]
 
 
 def test_jobs_of_a_cluster_that_is_stopped_go_back_without_the_attempt_counting() -> None:
     errand = claimed(add_errand(max_attempts=1), "host:default/11")
-    recovery.ask_canary("host:default", "default", 2)
+    canaries.ask("host:default", "default", 2)
     recovery.retire("host:default")
     errand.refresh_from_db()
     assert (errand.status, errand.attempts) == ("queued", 0)
     assert not Canary.objects.exists()
     assert list(OrmQ.objects.values_list("key", flat=True).distinct()) == ["default"]
     assert run(errand).status == "succeeded"
-
-
-def test_a_canary_is_answered_only_when_its_answer_was_acknowledged_too() -> None:
-    assert recovery.ask_canary("c", "default", 2).answered  # never asked: nothing to hold against it
-    assert not recovery.ask_canary("c", "default", 2).answered
-    recovery.answer_canary("c")
-    assert not recovery.ask_canary("c", "default", 2).answered
-    OrmQ.objects.filter(key="c").delete()  # as the acknowledgement does
-    assert recovery.ask_canary("c", "default", 2).answered
-    assert OrmQ.objects.filter(key="c").count() == 1
-
-
-def test_as_many_live_leases_as_workers_explain_a_silent_cluster() -> None:
-    claimed(add_errand(), "c/1")
-    assert not recovery.ask_canary("c", "default", 2).busy
-    errand = claimed(add_errand(), "c/2")
-    assert recovery.ask_canary("c", "default", 2).busy
-    expire(errand)
-    assert not recovery.ask_canary("c", "default", 2).busy

@@ -1,11 +1,13 @@
 import logging
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.conf import settings as django_settings
 from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 from django_q.exceptions import TimeoutException
@@ -209,10 +211,11 @@ def test_a_retry_that_succeeds_leaves_no_error() -> None:
 
 
 def test_backoff_grows_and_is_bounded() -> None:
-    longest = [max(services.backoff(attempt) for _ in range(200)) for attempt in (1, 2, 3, 30)]
+    failed = [Errand(attempts=1), Errand(attempts=2), Errand(attempts=1, interruptions=2), Errand(attempts=30)]
+    longest = [max(services.backoff(errand) for _ in range(200)) for errand in failed]
     assert longest == sorted(longest)
     assert longest[-1] <= services.BACKOFF_MOST_SECONDS
-    assert min(services.backoff(1) for _ in range(50)) >= services.BACKOFF_FIRST_SECONDS / 2
+    assert min(services.backoff(failed[0]) for _ in range(50)) >= services.BACKOFF_FIRST_SECONDS / 2
 
 
 def test_a_postponed_job_has_spent_no_attempt() -> None:
@@ -242,9 +245,74 @@ def test_a_lost_connection_during_the_work_is_no_failure(monkeypatch: Any) -> No
     monkeypatch.setitem(work.SCRIPTS, "cut_off", cut_off)
     errand = run(add_errand("cut_off"))
     assert (errand.status, errand.error_code) == ("queued", "DATABASE_UNAVAILABLE")
+    assert (errand.attempts, errand.interruptions) == (0, 1)
     due_now(errand)
+    monkeypatch.setitem(work.SCRIPTS, "cut_off", work.SCRIPTS["succeed"])
     assert run(errand).status == "succeeded"
     assert errand.effects.count() == 1
+
+
+def test_a_job_that_brings_the_database_down_each_time_ends_too(monkeypatch: Any) -> None:
+    def cut_off(errand: Errand, lease: Lease) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    monkeypatch.setitem(work.SCRIPTS, "cut_off", cut_off)
+    errand = run(add_errand("cut_off"))
+    Errand.objects.filter(pk=errand.pk).update(interruptions=20)
+    for _ in range(3):
+        due_now(errand)
+        run(errand)
+    assert (errand.status, errand.error_code, errand.attempts) == ("failed", "DATABASE_UNAVAILABLE", 3)
+
+
+def test_an_outcome_waits_for_a_database_that_is_away_for_a_moment(monkeypatch: Any) -> None:
+    recorded = transitions.fail
+    away = iter([OperationalError("the database is away"), OperationalError("and still")])
+
+    def fail(*arguments: Any) -> Any:
+        for error in away:
+            raise error
+        return recorded(*arguments)
+
+    monkeypatch.setattr(transitions, "fail", fail)
+    errand = run(add_errand("refuse"))
+    assert (errand.status, errand.error_code) == ("failed", "NOT_POSSIBLE")
+    assert history(errand)[-1] == "running>failed"
+
+
+def test_what_cannot_be_imported_is_tried_again_and_then_fails_with_its_name(monkeypatch: Any) -> None:
+    def miss(errand: Errand, lease: Lease) -> None:
+        import kjxlkj.a_module_that_is_not_there  # noqa: F401
+
+    monkeypatch.setitem(work.SCRIPTS, "miss", miss)
+    errand = add_errand("miss")
+    for _ in range(3):
+        due_now(errand)
+        run(errand)
+    assert (errand.status, errand.error_code, errand.attempts) == ("failed", "JOB_IMPORT_FAILED", 3)
+    assert "a_module_that_is_not_there" in errand.error_detail
+
+
+def test_too_little_memory_is_told_as_such_and_what_was_taken_is_let_go(monkeypatch: Any) -> None:
+    class Large:
+        """Stands for what filled the memory."""
+
+    kept: list[weakref.ref[Large]] = []
+
+    def fill(errand: Errand, lease: Lease) -> None:
+        large = Large()
+        kept.append(weakref.ref(large))
+        raise MemoryError
+
+    monkeypatch.setitem(work.SCRIPTS, "fill", fill)
+    recorded = transitions.give_back
+    monkeypatch.setattr(transitions, "give_back", lambda *a, **k: (kept.append(kept[0]()), recorded(*a, **k))[1])
+    errand = run(add_errand("fill"))
+    assert (errand.status, errand.error_code, errand.attempts) == ("queued", "JOB_OUT_OF_MEMORY", 1)
+    assert f"{django_settings.JOB_MEMORY_MB:,} MB" in errand.error_detail
+    # It was free again before the outcome was written, which needs memory too.
+    assert kept[1] is None
 
 
 # --- Lease --------------------------------------------------------------------------------------------------
@@ -286,9 +354,9 @@ def test_a_lease_that_cannot_be_renewed_ends_the_work(short_lease: float, monkey
 
     monkeypatch.setattr(transitions, "renew", away)
     errand = run(add_errand("last", 3 * short_lease))
-    assert (errand.status, errand.effects.count()) == ("running", 0)
-    # We stop a little before the database lets others have it, never after.
-    wait_for(lambda: list(Errand.objects.expired()) == [errand])
+    # It stopped by itself, and could give the job back when the database was there again.
+    assert (errand.status, errand.error_code, errand.effects.count()) == ("queued", "LEASE_LOST", 0)
+    assert (errand.attempts, errand.interruptions) == (0, 1)
 
 
 def test_the_heartbeat_sees_that_the_lease_is_lost(short_lease: float, monkeypatch: Any) -> None:

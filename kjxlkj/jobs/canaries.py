@@ -1,0 +1,58 @@
+"""Proofs of life: each cluster is asked a question, again and again, whose answer goes the whole way of a job."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+from django_q.models import OrmQ
+
+from kjxlkj.jobs import messages
+from kjxlkj.jobs.models import Canary
+
+# Of a cluster that nobody asked for so long, nobody will want to know any more.
+_FORGOTTEN_AFTER = timedelta(hours=1)
+
+
+def ask(cluster: str, queue: str, workers: int) -> None:
+    """Ask `cluster`, unless an earlier question is still on its way."""
+    with transaction.atomic():
+        Canary.objects.get_or_create(cluster=cluster, defaults={"queue": queue, "workers": workers})
+        canary = Canary.objects.select_for_update(no_key=True).annotate(now=Now()).get(pk=cluster)
+        whole = _is_answered(canary)
+        if whole or _is_overdue(canary):
+            OrmQ.objects.filter(key=cluster).delete()
+            number = messages.post_to(cluster, "kjxlkj.jobs.tasks.answer_canary", cluster)
+            well_at = canary.answered_at if whole else canary.well_at
+            Canary.objects.filter(pk=cluster).update(message_id=number, asked_at=Now(), well_at=well_at)
+
+
+def _is_answered(canary: Canary) -> bool:
+    """The answer is there, and was acknowledged: a monitor that hangs would lose what jobs leave."""
+    if canary.asked_at is None or canary.answered_at is None or canary.answered_at < canary.asked_at:
+        return False
+    return not OrmQ.objects.filter(pk=canary.message_id).exists()
+
+
+def _is_overdue(canary: Any) -> bool:
+    """Who took the question may have died with it, and others may be well: they are asked another."""
+    patience = timedelta(seconds=0.4 * settings.JOB_STALL_SECONDS)
+    return canary.asked_at is None or canary.now - canary.asked_at > patience
+
+
+def answer(cluster: str) -> None:
+    Canary.objects.filter(pk=cluster).update(answered_at=Now())
+
+
+def forget(clusters: Sequence[str]) -> None:
+    """These clusters are no more: neither are their canaries, nor the queues on which they were asked."""
+    OrmQ.objects.filter(key__in=clusters).delete()
+    Canary.objects.filter(pk__in=clusters).delete()
+
+
+def forget_the_gone() -> None:
+    gone = list(Canary.objects.filter(asked_at__lt=Now() - _FORGOTTEN_AFTER).values_list("pk", flat=True))
+    if gone:
+        forget(gone)
