@@ -56,11 +56,19 @@ class Running:
         self.process.send_signal(number)
 
     def left_behind(self) -> list[psutil.Process]:
-        return [p for p in self.seen.values() if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        return [process for process in self.seen.values() if is_alive(process)]
 
     def wait_until_well(self) -> None:
         wait_for(lambda: Canary.objects.filter(answered_at__isnull=False).exists(), 30)
         self.processes()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Not ended, whether or not anybody has asked for its exit status."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def accepts(bind: str) -> bool:

@@ -10,7 +10,7 @@ from django.db import connection
 
 from kjxlkj.errors import Conflict
 from kjxlkj.jobs.supervisor import Supervisor
-from tests.faults.conftest import Running
+from tests.faults.conftest import Running, is_alive
 from tests.jobs.conftest import add_errand, history, wait_for
 from tests.jobs.testapp.models import Errand
 
@@ -60,7 +60,19 @@ def test_a_cluster_that_hangs_with_all_its_processes_alive(supervise: Supervise)
     for process in hung:
         process.suspend()
     assert_each_done_once([add_errand() for _ in range(3)])
-    assert not any(process.is_running() for process in hung)
+    assert not any(is_alive(process) for process in hung)
+
+
+def test_a_busy_cluster_that_hangs_with_all_its_processes_alive(supervise: Supervise) -> None:
+    """Its leases live on for a while, and are no sign of life."""
+    running = supervise()
+    errands = [add_errand("last", 0.5) for _ in range(4)]
+    wait_for(lambda: Errand.objects.filter(status="running").count() == 2)
+    hung = [running.part("main"), *running.part("main").children(recursive=True)]
+    for process in hung:
+        process.suspend()
+    assert_each_done_once(errands)
+    assert not any(is_alive(process) for process in hung)
 
 
 def test_a_busy_worker_is_killed(supervise: Supervise) -> None:
