@@ -7,6 +7,7 @@ from typing import Any
 from automation.models import Run
 from kjxlkj.errors import Fault
 from kjxlkj.jobs.lease import Lease
+from kjxlkj.jobs.models import DEFAULT_QUEUE
 
 Effects = Callable[[], None]
 
@@ -19,6 +20,7 @@ class Action:
     `work(run, lease)` does the slow part outside of any transaction and returns the effects, which commit with
     the run's end (see `kjxlkj.jobs.registry.JobKind`); what it learns goes into `run.result_json`.
     `max_sources(action_json)` is how many notes one run takes where the rule does not say.
+    `queue(action_json)` is the queue that its runs ask for.
     `needs_sources`: without a note there is nothing to do, and a launch says so instead of starting a run.
     """
 
@@ -28,6 +30,7 @@ class Action:
     work: Callable[[Run, Lease], Effects | None]
     max_sources: Callable[[Mapping[str, Any]], int]
     needs_sources: bool = False
+    queue: Callable[[Mapping[str, Any]], str] = lambda action_json: DEFAULT_QUEUE
 
 
 _actions: dict[str, Action] = {}

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from automation import actions
 from automation.models import Rule, Run, RunTrigger
+from kjxlkj.jobs.models import DEFAULT_QUEUE
 from kjxlkj.workspaces.models import User, WorkspaceEvent
 
 # For an action that is no longer registered; its run fails visibly in any case.
@@ -31,7 +32,9 @@ def new_run(
     not_before: datetime | None = None,
 ) -> Run:
     """An unsaved, queued run with a snapshot of the rule as it is now."""
+    action = actions.find(rule.action_json.get("kind"))
     return Run(
+        queue=action.queue(rule.action_json) if action else DEFAULT_QUEUE,
         workspace_id=rule.workspace_id,
         rule=rule,
         triggering_event=event,

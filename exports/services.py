@@ -17,7 +17,7 @@ from exports.models import ExportJob, ExportKind
 from kjxlkj.errors import Conflict
 from kjxlkj.jobs import services as jobs
 from kjxlkj.jobs.lease import Lease
-from kjxlkj.jobs.models import JobStatus
+from kjxlkj.jobs.models import LONG_QUEUE, JobStatus
 from kjxlkj.notes.attachments import CHUNK_BYTES
 from kjxlkj.notes.filters import condition_q
 from kjxlkj.storing import keep, staged
@@ -42,6 +42,7 @@ def queue_markdown_export(
     condition_q(condition)
     job = ExportJob.objects.create(
         kind=ExportKind.MARKDOWN,
+        queue=LONG_QUEUE,
         workspace=workspace,
         run=run,
         condition_json=dict(condition),

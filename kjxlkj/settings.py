@@ -236,16 +236,20 @@ ATTACHMENT_MAX_BYTES = int(os.environ.get("KJXLKJ_ATTACHMENT_MAX_BYTES", 100 * 1
 
 
 # --- Jobs -------------------------------------------------------------------------------------------------------
-def _queues(text: str) -> dict[str, int]:
-    """`default:2,long:1` as name → number of worker processes on this host; 0: other hosts serve that queue."""
-    queues = {}
-    for word in text.split(","):
-        name, _, workers = word.strip().partition(":")
-        if not (name and workers.isdecimal()):
-            raise ImproperlyConfigured(
-                f"KJXLKJ_QUEUES: {word.strip()!r} is not a name and a number of workers, as in 'default:2,long:1'."
-            )
-        queues[name] = int(workers)
+def _numbers(name: str, default: str = "") -> dict[str, int]:
+    """`default:2,long:1` as name → number."""
+    numbers = {}
+    for word in _words(name, default):
+        key, _, number = word.partition(":")
+        if not (key and number.isdecimal()):
+            raise ImproperlyConfigured(f"{name}: {word!r} is not a name and a number, as in 'default:2,long:1'.")
+        numbers[key] = int(number)
+    return numbers
+
+
+def _queues() -> dict[str, int]:
+    """Each queue with the number of its worker processes on this host; 0: other hosts serve it."""
+    queues = _numbers("KJXLKJ_QUEUES", "default:2")
     if "default" not in queues:
         raise ImproperlyConfigured(
             "KJXLKJ_QUEUES needs a queue named 'default': it takes the jobs of all queues that are not named. "
@@ -256,8 +260,11 @@ def _queues(text: str) -> dict[str, int]:
 
 # Jobs ask for `default`, `long` (exports) or `llm` (runs that wait for a model); a queue that is not named here is
 # served by the default one. Two workers at least, so that one long export does not hold up everything else.
-JOB_QUEUES = _queues(os.environ.get("KJXLKJ_QUEUES", "default:2"))
-# A worker that has not renewed its lease for so long is taken for dead; it renews four times as often.
+JOB_QUEUES = _queues()
+# How many requests each kind of provider gets at once, over all hosts; as many as there are workers where it is not
+# named. A run that finds no free slot goes back to the queue for a moment, and no worker waits for it.
+PROVIDER_SLOTS = _numbers("KJXLKJ_PROVIDER_SLOTS")
+# A worker that has not renewed its lease for so long is taken for dead; it renews six times as often.
 JOB_LEASE_SECONDS = float(os.environ.get("KJXLKJ_JOB_LEASE_SECONDS", 60))
 # No attempt takes longer: a job that hangs gives its worker back.
 JOB_TIMEOUT_SECONDS = int(os.environ.get("KJXLKJ_JOB_TIMEOUT_SECONDS", 1800))

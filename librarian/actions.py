@@ -2,7 +2,7 @@
 
 from automation.actions import Action
 from librarian.pipeline import work
-from librarian.plan import max_sources, plan_faults
+from librarian.plan import max_sources, plan_faults, queue
 
 LIBRARIAN_STRUCTURE = Action(
     kind="librarian_structure",
@@ -11,4 +11,5 @@ LIBRARIAN_STRUCTURE = Action(
     work=work,
     max_sources=max_sources,
     needs_sources=True,
+    queue=queue,
 )

@@ -6,13 +6,16 @@ twice about the same texts, and can be replayed from what is stored.
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 
+from django.conf import settings
 from django.db import transaction
 
 from automation.models import Run
 from kjxlkj.errors import DomainError
 from kjxlkj.jobs.lease import Lease
+from kjxlkj.jobs.slots import slot
 from kjxlkj.notes.filters import condition_q
 from kjxlkj.notes.models import Note, NoteKind
 from librarian.models import Exchange, Operation, OperationStatus, RunReport
@@ -144,7 +147,8 @@ def _propose(
 
 def _ask(run: Run, plan: Plan, index: int, sources: Sequence[Note], lease: Lease, *, attempt: int) -> Exchange:
     began = time.monotonic()
-    answer = offline.answer(run.workspace_id, request_id(run, index), plan, sources)
+    with _provider_slot(lease, plan.provider_kind):
+        answer = offline.answer(run.workspace_id, request_id(run, index), plan, sources)
     exchange = Exchange(
         run=run,
         stage="propose",
@@ -160,6 +164,12 @@ def _ask(run: Run, plan: Plan, index: int, sources: Sequence[Note], lease: Lease
         lease.guard()
         exchange.save(force_insert=True)
     return exchange
+
+
+def _provider_slot(lease: Lease, provider_kind: str) -> AbstractContextManager[None]:
+    """Raises Postponed where all are taken. Answers are stored one by one: a run that comes back asks none again."""
+    most = settings.PROVIDER_SLOTS.get(provider_kind)
+    return slot(lease, f"provider {provider_kind}", most) if most else nullcontext()
 
 
 def request_id(run: Run, index: int) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kjxlkj.errors import Fault
+from kjxlkj.jobs.models import DEFAULT_QUEUE, LLM_QUEUE
 from kjxlkj.notes.filters import condition_faults
 from librarian.models import OperationKind
 from librarian.providers import PROVIDER_KINDS
@@ -56,6 +57,11 @@ def read_plan(action: Mapping[str, Any]) -> Plan:
 def max_sources(action: Mapping[str, Any]) -> int:
     limit = (action.get("limits") or {}).get("max_sources")
     return int(limit) if limit else OFFLINE_MAX_SOURCES
+
+
+def queue(action: Mapping[str, Any]) -> str:
+    """What waits for a model may do so beside other work; the offline librarian computes."""
+    return DEFAULT_QUEUE if read_plan(action).provider_kind == "offline" else LLM_QUEUE
 
 
 # --- Faults ---------------------------------------------------------------------------------------

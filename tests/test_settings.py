@@ -48,3 +48,25 @@ def test_a_given_secret_key_counts(tmp_path):
     done = run("print(settings.SECRET_KEY)", KJXLKJ_DATA_DIR=str(tmp_path), KJXLKJ_SECRET_KEY="given")
     assert done.stdout.strip() == "given"
     assert not (tmp_path / "secret_key").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ("default", "'default' is not a name and a number"),
+        ("default:2,long", "'long' is not a name and a number"),
+        ("default:two", "'default:two' is not a name and a number"),
+        ("default:-1", "'default:-1' is not a name and a number"),
+        ("long:2", "needs a queue named 'default'"),
+    ],
+)
+def test_queues_that_cannot_be_read_are_refused_in_words(tmp_path, given, fault):
+    done = run("", KJXLKJ_DATA_DIR=str(tmp_path), KJXLKJ_QUEUES=given)
+    assert done.returncode != 0
+    assert "KJXLKJ_QUEUES" in done.stderr
+    assert fault in done.stderr
+
+
+def test_a_queue_may_be_served_by_other_hosts(tmp_path):
+    done = run("print(settings.JOB_QUEUES)", KJXLKJ_DATA_DIR=str(tmp_path), KJXLKJ_QUEUES="default:0, long:3")
+    assert done.stdout.strip() == "{'default': 0, 'long': 3}", done.stderr

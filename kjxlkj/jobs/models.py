@@ -12,6 +12,10 @@ from kjxlkj.ids import new_id
 from kjxlkj.request_id import current_request_id
 
 DEFAULT_QUEUE = "default"
+# Of jobs that keep a worker busy for minutes, and of those that mostly wait for a model: each may have workers of its
+# own, and is served by the default queue's where it has none.
+LONG_QUEUE = "long"
+LLM_QUEUE = "llm"
 
 
 class JobStatus(models.TextChoices):

@@ -59,7 +59,7 @@ class Running:
         return [process for process in self.seen.values() if is_alive(process)]
 
     def wait_until_well(self) -> None:
-        wait_for(lambda: Canary.objects.filter(answered_at__isnull=False).exists(), 30)
+        wait_for(lambda: Canary.objects.filter(well_at__isnull=False).exists(), 30)
         self.processes()
 
 
@@ -86,17 +86,23 @@ Supervisor(bind={bind!r}, queues=settings.JOB_QUEUES).run()
 """
 
 
+QCLUSTER = """
+import django
+django.setup()
+from django.core.management import call_command
+call_command("qcluster")
+"""
+
+
 @pytest.fixture
-def supervise(transactional_db: Any) -> Iterator[Callable[..., Running]]:
+def start(transactional_db: Any) -> Iterator[Callable[[str], Running]]:
+    """Run a program that brings up a cluster; all of it is gone at the end of the test."""
     started: list[Running] = []
 
-    def start(bind: str | None = None) -> Running:
-        running = Running(START.format(bind=bind))
+    def start(program: str) -> Running:
+        running = Running(program)
         started.append(running)
         running.wait_until_well()
-        if bind:
-            wait_for(lambda: accepts(bind))
-            running.processes()
         return running
 
     yield start
@@ -106,6 +112,24 @@ def supervise(transactional_db: Any) -> Iterator[Callable[..., Running]]:
         running.process.wait()
         for process in running.left_behind():
             process.kill()
+
+
+@pytest.fixture
+def supervise(start: Callable[[str], Running]) -> Callable[..., Running]:
+    def supervise(bind: str | None = None) -> Running:
+        running = start(START.format(bind=bind))
+        if bind:
+            wait_for(lambda: accepts(bind))
+            running.processes()
+        return running
+
+    return supervise
+
+
+@pytest.fixture
+def qcluster(start: Callable[[str], Running]) -> Callable[[], Running]:
+    """As under a supervisor of somebody else's."""
+    return lambda: start(QCLUSTER)
 
 
 @pytest.fixture

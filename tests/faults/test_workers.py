@@ -3,12 +3,17 @@
 import signal
 import socket
 from collections.abc import Callable
+from datetime import timedelta
 
 import psutil
 import pytest
+from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
+from django_q.models import OrmQ, Schedule
 
 from kjxlkj.errors import Conflict
+from kjxlkj.jobs import health
 from kjxlkj.jobs.supervisor import Supervisor
 from tests.faults.conftest import Running, is_alive
 from tests.jobs.conftest import add_errand, history, wait_for
@@ -169,6 +174,22 @@ def test_the_next_supervisor_takes_up_what_a_killed_one_left(supervise: Supervis
     first.process.wait()
     supervise()
     assert_each_done_once([errand])
+
+
+def test_a_plain_qcluster_works_is_known_to_be_well_and_sweeps_for_itself(qcluster: Callable[[], Running]) -> None:
+    call_command("migrate", "jobs", "0003", verbosity=0)
+    call_command("migrate", "jobs", verbosity=0)
+    running = qcluster()
+    assert health.snapshot()["ready"]
+    assert_each_done_once([add_errand("last", 0.1) for _ in range(4)])
+    lost = add_errand()
+    OrmQ.objects.filter(pk=lost.message_id).delete()
+    Schedule.objects.update(next_run=timezone.now() - timedelta(hours=1))
+    assert_each_done_once([lost])
+    running.processes()
+    running.signal(signal.SIGTERM)
+    assert running.process.wait(20) == 0
+    assert running.left_behind() == []
 
 
 def test_an_address_that_is_taken_is_refused_before_anything_starts(free_port: int) -> None:

@@ -9,6 +9,8 @@ from kjxlkj.jobs.services import execute
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.models import Note
 from kjxlkj.notes.services import NewNote, create_notes, delete_note, retag_note
+from librarian import pipeline
+from librarian.actions import LIBRARIAN_STRUCTURE
 from librarian.models import Exchange, Operation, RunReport
 from librarian.providers import offline
 
@@ -187,3 +189,35 @@ def test_an_action_that_nobody_offers_any_more_fails_visibly(workspace, owner, v
         Run.objects.filter(pk=run.pk).update(rule_snapshot={"action_json": {"kind": "gone"}})
     run = done(run)
     assert (run.status, run.error_code) == ("failed", "ACTION_UNKNOWN")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_without_a_free_slot_at_its_provider_comes_back_and_asks_nothing_twice(
+    workspace, owner, vault, settings, monkeypatch
+):
+    settings.PROVIDER_SLOTS = {"offline": 1}
+    monkeypatch.setattr(pipeline, "SOURCES_PER_REQUEST", 8)
+    first, second = launch(workspace, owner), launch(workspace, owner)
+    answer, asked = offline.answer, []
+
+    def while_the_other_comes(workspace_id, request_id, plan, sources):
+        asked.append(request_id)
+        if request_id == f"{first.id}-1":
+            assert done(second).status == "queued"
+        return answer(workspace_id, request_id, plan, sources)
+
+    monkeypatch.setattr(offline, "answer", while_the_other_comes)
+    assert done(first).status == "succeeded"
+    second.refresh_from_db()
+    assert (second.status, second.error_code, second.attempts) == ("queued", "POSTPONED", 0)
+    assert second.error_detail == "All 1 slots of provider offline are taken."
+    assert second.not_before is not None
+    Run.objects.filter(pk=second.pk).update(not_before=None)
+    assert done(second).status == "succeeded"
+    assert asked == [f"{run.id}-{index}" for run in (first, second) for index in (0, 1)]
+
+
+def test_runs_that_wait_for_a_model_ask_for_a_queue_of_their_own():
+    action = {"kind": "librarian_structure", "provider": {"provider_kind": "lmstudio"}}
+    assert LIBRARIAN_STRUCTURE.queue(action) == "llm"
+    assert LIBRARIAN_STRUCTURE.queue({"kind": "librarian_structure"}) == "default"
