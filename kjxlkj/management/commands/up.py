@@ -1,5 +1,6 @@
 """`manage.py up`: everything on one machine. Database if embedded, migrations, a first vault, web and workers."""
 
+import time
 from argparse import ArgumentParser, ArgumentTypeError
 from functools import partial
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.core.management.base import BaseCommand
-from django.db import connection
+from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import QuerySet
 
@@ -16,6 +17,8 @@ from kjxlkj.errors import Conflict
 from kjxlkj.jobs.supervisor import Supervisor, refuse_if_taken
 from kjxlkj.workspaces.models import Workspace
 from kjxlkj.workspaces.services import SYSTEM_EMAIL, new_setup_token
+
+_DATABASE_PAUSE_SECONDS = 0.5
 
 
 class Command(BaseCommand):
@@ -36,6 +39,7 @@ class Command(BaseCommand):
         try:
             # Before anything is done: most often kjxlkj runs already, and its setup link must go on working.
             refuse_if_taken(bind)
+            self._await_database()
             self._prepare(vault)
             token = new_setup_token()
             connection.close()
@@ -47,6 +51,22 @@ class Command(BaseCommand):
         except KeyboardInterrupt as error:
             # The supervisor heeds signals itself: this one came before it ran.
             raise CommandError("Stopped. The same command goes on from here.", returncode=130) from error
+
+    def _await_database(self) -> None:
+        """Where it starts beside us (a container of its own), it may need longer. What it refuses is told at once."""
+        told = False
+        while True:
+            try:
+                connection.ensure_connection()
+            except OperationalError as error:
+                if settings.DATABASES["default"]["ENGINE"] == "kjxlkj.embedded_postgres" or _is_refusal(str(error)):
+                    raise CommandError(f"The database cannot be used. {error}") from error
+                if not told:
+                    self.stderr.write(f"{error}\nWaiting for the database of DATABASE_URL; Ctrl-C stops.")
+                told = True
+                time.sleep(_DATABASE_PAUSE_SECONDS)
+            else:
+                return
 
     def _prepare(self, vault: Path | None) -> None:
         self._migrate()
@@ -67,6 +87,12 @@ class Command(BaseCommand):
             self.stdout.write(f"Make the first owner here (this link works once): {address}/setup/{token}/")
         self.stdout.write("Ctrl-C stops everything.\n")
         self.stdout.flush()
+
+
+def _is_refusal(message: str) -> bool:
+    """The server is there and will not have us, now or later: a wrong password, no such database."""
+    passing = ("starting up", "shutting down", "not yet accepting", "too many", "remaining connection slots")
+    return "FATAL:" in message and not any(words in message for words in passing)
 
 
 def _demo_cut_off() -> QuerySet[Workspace]:

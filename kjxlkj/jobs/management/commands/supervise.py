@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from kjxlkj.jobs.supervisor import Supervisor
 
@@ -14,4 +14,9 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
+        workers = ", ".join(f"{queue}: {number}" for queue, number in settings.JOB_QUEUES.items() if number)
+        if not workers:
+            raise CommandError("KJXLKJ_QUEUES gives this host no workers. Name a queue with more than 0.")
+        self.stdout.write(f"Workers by queue: {workers}. Ctrl-C stops them.")
+        self.stdout.flush()
         Supervisor(bind=None, queues=settings.JOB_QUEUES).run()
