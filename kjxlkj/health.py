@@ -55,7 +55,8 @@ def check_workers() -> Check:
         return Check(False, f"Unknown: {error}")
     if facts["ready"]:
         return Check(True, "Workers answer.", facts)
-    return Check(False, "No workers answer for every queue. Run manage.py supervise (manage.py up does).", facts)
+    silent = ", ".join(facts["unserved"])
+    return Check(False, f"No workers answer for: {silent}. Run manage.py supervise (manage.py up does).", facts)
 
 
 CHECKS: dict[str, Callable[[], Check]] = {

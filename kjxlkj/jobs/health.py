@@ -80,7 +80,7 @@ def _live_leases() -> dict[str, _Leases]:
 def snapshot() -> dict[str, Any]:
     """Everything about workers and queues that readiness, `doctor` and the admin tell, in a few queries.
 
-    `ready`: each queue has a cluster that is well. Ages are in seconds, None where there is nothing to measure.
+    `unserved`: the queues without a cluster that is well; `ready`: there is none. Ages are in seconds, None where there is nothing to measure.
     """
     there = clusters()
     counts = {"queued": 0, "running": 0, "live_leases": sum(cluster.live_leases for cluster in there)}
@@ -100,8 +100,10 @@ def snapshot() -> dict[str, Any]:
             oldest.append(waits["age"].total_seconds())
     ages = [cluster.canary_age for cluster in there if cluster.canary_age is not None]
     well = {cluster.queue for cluster in there if cluster.is_well}
+    unserved = [queue for queue in settings.JOB_QUEUES if queue not in well]
     return {
-        "ready": well.issuperset(settings.JOB_QUEUES),
+        "ready": not unserved,
+        "unserved": unserved,
         "canary_age": min(ages, default=None),
         "oldest_queued_age": max(oldest, default=None),
         **counts,

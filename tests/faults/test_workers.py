@@ -4,11 +4,13 @@ import signal
 import socket
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import psutil
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.test import Client
 from django.utils import timezone
 from django_q.models import OrmQ, Schedule
 
@@ -78,6 +80,17 @@ def test_a_busy_cluster_that_hangs_with_all_its_processes_alive(supervise: Super
         process.suspend()
     assert_each_done_once(errands)
     assert not any(is_alive(process) for process in hung)
+
+
+def test_readiness_tells_of_a_cluster_that_hangs(supervise: Supervise, settings: Any, client: Client) -> None:
+    settings.JOB_STALL_SECONDS = 3.0
+    running = supervise()
+    assert client.get("/api/readyz").status_code == 200
+    # The supervisor as well, or there would be nothing left to tell.
+    for process in [psutil.Process(running.process.pid), *running.processes()]:
+        process.suspend()
+    answer = wait_for(lambda: (answer := client.get("/api/readyz")).status_code == 503 and answer, 5)
+    assert answer.json()["message"].startswith("Not ready: workers.")
 
 
 def test_a_busy_worker_is_killed(supervise: Supervise) -> None:
