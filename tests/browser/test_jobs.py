@@ -87,7 +87,7 @@ def test_progress_moves_and_the_page_is_whole_when_the_job_has_ended(visit, owne
     expect(news).to_have_text("Running.")
     for done in (1, 2):
         report(done, 3, "notes")
-        expect(progress).to_contain_text(f"{done} of 3 notes")
+        expect(progress).to_contain_text(f"Notes: {done} of 3")
         expect(progress.locator("progress")).to_have_js_property("value", done)
     give_back(job, code="timeout", detail="The other side did not answer.", delay=0)
     expect(progress).to_contain_text("Back in the queue: timeout")
@@ -127,7 +127,7 @@ def test_an_announcement_is_made_of_a_status_alone(visit, owner, launch):
     )
     for done in (1, 2, 3):
         report(done, 3, "notes")
-        expect(page.locator("#job-progress")).to_contain_text(f"{done} of 3 notes")
+        expect(page.locator("#job-progress")).to_contain_text(f"Notes: {done} of 3")
     assert page.evaluate("window.said") == 0
     assert page.locator("[aria-live], [role=status], [role=alert], [role=log]").count() == 1
 
@@ -142,7 +142,7 @@ def test_a_list_tells_of_all_its_jobs_by_one_request(visit, owner, launch):
     box = page.locator("#result_list .action-select").first
     box.check()
     claim(runs[0])(5, 8, "notes")
-    expect(rows[0]).to_contain_text("5 of 8 notes")
+    expect(rows[0]).to_contain_text("Notes: 5 of 8")
     execute("automation.run", runs[1].pk)
     expect(rows[1]).to_contain_text("Succeeded")
     expect(page.locator("#live-news")).to_have_text("Run of “R”: Succeeded.")
@@ -173,9 +173,9 @@ def test_without_javascript_a_reload_shows_the_same(visit, owner, job):
     report = claim(job)
     report(1, 3, "notes")
     page.goto(page_of(job))
-    expect(page.locator("#job-progress")).to_contain_text("1 of 3 notes")
+    expect(page.locator("#job-progress")).to_contain_text("Notes: 1 of 3")
     page.goto(page_of(job).partition(str(job.pk))[0])
-    expect(page.locator(f"#state-{job.pk}")).to_contain_text("1 of 3 notes")
+    expect(page.locator(f"#state-{job.pk}")).to_contain_text("Notes: 1 of 3")
     page.get_by_role("checkbox").nth(1).check()
     page.locator("select[name=action]").select_option("cancel_selected")
     page.get_by_role("button", name="Go", exact=True).click()
@@ -270,12 +270,12 @@ def test_the_page_of_workers_is_live(visit, superuser, busy_instance):
     page.get_by_role("navigation", name="Site").get_by_role("link", name="Workers").click()
     running = busy_instance["running"]
     table = page.get_by_role("region", name="At work now")
-    expect(table).to_contain_text("12 of 40 notes")
+    expect(table).to_contain_text("Notes: 12 of 40")
     page.get_by_text("The last hour as a table").click()
     link = page.locator(f"#work-{running.pk}")
     link.focus()
     Run.objects.filter(pk=running.pk).update(progress_done=30)
-    expect(table).to_contain_text("30 of 40 notes", timeout=10_000)
+    expect(table).to_contain_text("Notes: 30 of 40", timeout=10_000)
     # What a person was at is as it was.
     expect(link).to_be_focused()
     expect(page.locator("#throughput")).to_be_visible()

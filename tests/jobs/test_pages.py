@@ -89,7 +89,7 @@ def test_jobs_at_work_and_those_to_come_back_are_told(superuser: Any) -> None:
     run(add_errand("retry", 100))
     run(add_errand("refuse"))
     page = html(browser(superuser).get(WORKERS))
-    for told in (str(errand), "3 of 8 steps", "process 4711", "1 of 3", "rate_limited", "1 × NOT_POSSIBLE"):
+    for told in (str(errand), "Steps: 3 of 8", "process 4711", "1 of 3", "rate_limited", "1 × NOT_POSSIBLE"):
         assert told in page
 
 
@@ -133,4 +133,4 @@ def test_what_a_real_cluster_is_called_is_taken_apart(superuser: Any) -> None:
     recovery.answer_canary("some-host:4242:abcdef:default")
     page = html(browser(superuser).get(WORKERS))
     assert '<th scope="row" title="some-host:4242:abcdef:default">some-host</th>' in page
-    assert '<td data-label="Supervisor">4242</td>' in page
+    assert '<td data-label="Supervisor’s process">4242</td>' in page

@@ -91,14 +91,14 @@ class TestOnItsOwnPage:
         answer = poll(client, page)
         assert (answer.status_code, poll_url(html(answer)) != poll_url(page)) == (200, True)
         assert '<progress aria-label="Progress" value="12" max="40">' in html(answer)
-        assert "12 of 40 notes" in html(answer)
+        assert "Notes: 12 of 40" in html(answer)
         assert "1 of 3" in html(answer)
         assert "<html" not in html(answer)
 
     def test_what_a_plain_reload_shows_is_the_same(self, owner, job):
         transitions.renew(type(job), job.pk, claim(job), Progress(12, 40, "notes"))
         page = html(browser(owner).get(page_of(job)))
-        assert "12 of 40 notes" in page
+        assert "Notes: 12 of 40" in page
 
     def test_nothing_new_is_answered_with_nothing(self, owner, job):
         client = browser(owner)
@@ -205,7 +205,7 @@ class TestOnAList:
         answer = html(poll(client, page))
         cells = re.findall(r'<div id="state-([^"]+)" class="state" hx-swap-oob="true">', answer)
         assert set(cells) == {str(runs[1].pk), str(runs[2].pk)}
-        assert "3 of 9 notes" in answer
+        assert "Notes: 3 of 9" in answer
         assert [str(run.pk.hex) in poll_url(answer) for run in runs] == [False, True, False, True]
         # Ends are announced, and nothing else.
         assert 'hx-swap-oob="innerHTML">Run of “Tidy”: Succeeded.</p>' in answer
