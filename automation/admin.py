@@ -23,6 +23,7 @@ from kjxlkj.errors import DomainError
 from kjxlkj.jobs.models import JobStatus
 from kjxlkj.notes.filters import VOCABULARY
 from kjxlkj.parser import unstorable
+from kjxlkj.workspaces.job_admin import ErrorCodeFilter, JobAdmin
 from kjxlkj.workspaces.models import User
 from kjxlkj.workspaces.roles import Right, scoped
 from kjxlkj.workspaces.scoped_admin import ScopedAdmin, ServiceForm, WorkspaceFilter, actor
@@ -156,11 +157,13 @@ class RuleAdmin(ScopedAdmin):
 
 
 @admin.register(Run)
-class RunAdmin(ScopedAdmin):
-    list_display = ["created_at", "rule", "workspace", "status", "trigger", "progress", "error_code", "review"]
+class RunAdmin(JobAdmin):
+    noun = "run"
+    cancel = staticmethod(services.cancel_run)
+    retry = staticmethod(services.retry_run)
+    list_display = ["created_at", "rule", "workspace", "state", "trigger", "review"]
     list_select_related = ["rule", "workspace"]
-    list_filter = [WorkspaceFilter, "status", "trigger"]
-    ordering = ["-created_at", "-id"]
+    list_filter = [WorkspaceFilter, "status", "trigger", ErrorCodeFilter]
     change_form_template = "automation/run.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
@@ -168,52 +171,22 @@ class RunAdmin(ScopedAdmin):
         rows: QuerySet[Run] = super().get_queryset(request).select_related("rule", "workspace")
         return rows.defer(*left_out)
 
-    @admin.display(description="progress")
-    def progress(self, run: Run) -> str:
-        if run.progress_total:
-            return f"{run.progress_done} of {run.progress_total} {run.progress_label}".strip()
-        return run.progress_label
+    def name_of(self, job: Run) -> str:
+        return f"“{job.rule.name}”"
 
     @admin.display(description="proposals")
     def review(self, run: Run) -> SafeString:
         return format_html('<a href="{}">review</a>', reverse("admin:review_run", args=[run.pk]))
 
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        run = self.get_object(request, object_id)
-        context = dict(extra_context or {})
-        if run is not None:
-            manages = self._has(request, Right.MANAGE, run)
-            sources = run.sources.select_related("note", "event").only("note__title", "note__path", "event__type")
-            context |= {
-                "run": run,
-                "trace": _readable(run.result_json),
-                "rule_json": json.dumps(run.rule_snapshot, indent=2, ensure_ascii=False),
-                "sources": sources[:200],
-                "source_count": run.sources.count(),
-                "may_cancel": manages and not run.is_finished,
-                "may_retry": manages and run.status == JobStatus.FAILED,
-            }
-        return super().change_view(request, object_id, form_url, context)
-
-    def get_urls(self) -> list[URLPattern]:
-        wrap = self.admin_site.admin_view
-        return [
-            path("<uuid:run_id>/cancel/", wrap(require_POST(self.cancel_view)), name="automation_run_cancel"),
-            path("<uuid:run_id>/retry/", wrap(require_POST(self.retry_view)), name="automation_run_retry"),
-            *super().get_urls(),
-        ]
-
-    def cancel_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
-        run = get_object_or_404(self.get_queryset(request), pk=run_id)
-        self.attempt(request, "The run is cancelled.", services.cancel_run, run, actor=actor(request))
-        return redirect("admin:automation_run_change", run_id)
-
-    def retry_view(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
-        run = get_object_or_404(self.get_queryset(request), pk=run_id)
-        again = self.attempt(request, "Tried again as this run.", services.retry_run, run, actor=actor(request))
-        return redirect("admin:automation_run_change", again.pk if again else run_id)
+    def page_context(self, request: HttpRequest, job: Run) -> dict[str, Any]:
+        sources = job.sources.select_related("note", "event").only("note__title", "note__path", "event__type")
+        return {
+            "run": job,
+            "trace": _readable(job.result_json),
+            "rule_json": json.dumps(job.rule_snapshot, indent=2, ensure_ascii=False),
+            "sources": sources[:200],
+            "source_count": job.sources.count(),
+        }
 
 
 def _readable(result: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from rest_framework import serializers
 
 from automation.models import Rule, Run
 from kjxlkj.api import Shape
+from kjxlkj.jobs.serializers import JOB_FIELDS, JobOut
 
 
 class RuleOut(serializers.ModelSerializer[Rule]):
@@ -69,19 +70,17 @@ class PreviewOut(serializers.Serializer[Any]):
     notes = PreviewNote(many=True, help_text="The first of them, by path.")
 
 
-class RunOut(serializers.ModelSerializer[Run]):
+class RunOut(JobOut[Run]):
     workspace_id = serializers.UUIDField(read_only=True)
     rule_id = serializers.UUIDField(read_only=True)
     rule_name = serializers.CharField(source="rule_snapshot.name", read_only=True)
     triggering_event_id = serializers.UUIDField(read_only=True, allow_null=True)
-    created_by_id = serializers.UUIDField(read_only=True, allow_null=True)
 
     class Meta:
         model = Run
         fields = [
-            "id", "workspace_id", "rule_id", "rule_name", "trigger", "triggering_event_id", "depth", "batch", "status",
-            "attempts", "not_before", "started_at", "finished_at", "progress_done", "progress_total", "progress_label",
-            "error_code", "error_detail", "created_by_id", "created_at",
+            "id", "workspace_id", "rule_id", "rule_name", "trigger", "triggering_event_id", "depth", "batch",
+            *JOB_FIELDS,
         ]  # fmt: skip
         read_only_fields = fields
 

@@ -1,5 +1,6 @@
-"""Export jobs: order one, watch it, fetch what it made."""
+"""Export jobs: order one, watch it, fetch what it made, try it again."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -18,10 +19,12 @@ from exports import services
 from exports.models import ExportJob, ExportKind
 from kjxlkj.admin_site import add_panel
 from kjxlkj.errors import DomainError
+from kjxlkj.jobs import live
 from kjxlkj.jobs.models import JobStatus
+from kjxlkj.workspaces.job_admin import ErrorCodeFilter, JobAdmin
 from kjxlkj.workspaces.models import User, Workspace
 from kjxlkj.workspaces.roles import Right, scoped
-from kjxlkj.workspaces.scoped_admin import ScopedAdmin, WorkspaceFilter, actor
+from kjxlkj.workspaces.scoped_admin import WorkspaceFilter, actor
 
 
 def visible(user: object) -> QuerySet[ExportJob]:
@@ -32,33 +35,41 @@ def visible(user: object) -> QuerySet[ExportJob]:
     return jobs.filter(~Q(kind=ExportKind.SQL))
 
 
-_SHOWN = (
-    "kind", "workspace", "status", "archive", "sha256", "progress_done", "progress_total", "error_code",
-    "error_detail", "created_at", "started_at", "finished_at", "expires_at", "condition_json", "summary_json",
-)  # fmt: skip
-
-
 @admin.register(ExportJob)
-class ExportAdmin(ScopedAdmin):
+class ExportAdmin(JobAdmin):
+    noun = "export"
+    cancel = staticmethod(services.cancel_export)
+    retry = staticmethod(services.retry_export)
     view_right = Right.MANAGE
-    list_display = ["created_at", "kind", "workspace", "status", "archive", "expires_at", "error_code"]
+    list_display = ["created_at", "kind", "workspace", "state", "archive", "expires_at"]
+    live_columns = ("state", "archive")
     list_select_related = ["workspace"]
-    list_filter = [WorkspaceFilter, "kind", "status"]
-    ordering = ["-created_at", "-id"]
+    list_filter = [WorkspaceFilter, "kind", "status", ErrorCodeFilter]
     change_list_template = "exports/list.html"
-    fields = _SHOWN
-    readonly_fields = _SHOWN
+    change_form_template = "exports/export.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ExportJob]:
         return visible(request.user).select_related("workspace")
 
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+    def name_of(self, job: ExportJob) -> str:
+        return job.workspace.name if job.workspace else "the whole instance"
+
+    def page_context(self, request: HttpRequest, job: ExportJob) -> dict[str, Any]:
+        return {
+            "condition": json.dumps(job.condition_json, indent=2, ensure_ascii=False) if job.condition_json else "",
+            "summary": [(name.replace("_", " "), value) for name, value in job.summary_json.items()],
+        }
+
+    def _has(self, request: HttpRequest, right: Right | None, obj: Model | None = None) -> bool:
         if isinstance(obj, ExportJob) and obj.workspace is None:
-            return actor(request).is_superuser
-        return super().has_view_permission(request, obj)
+            return right is not None and actor(request).is_superuser
+        return super()._has(request, right, obj)
 
     @admin.display(description="archive")
-    def archive(self, job: ExportJob) -> SafeString | str:
+    def archive(self, job: ExportJob) -> SafeString:
+        return live.cell("archive", job.pk, self._link(job))
+
+    def _link(self, job: ExportJob) -> str:
         if job.status != JobStatus.SUCCEEDED or not job.file:
             return "–"
         link = reverse("admin:exports_exportjob_download", args=[job.pk])

@@ -11,7 +11,15 @@ from rest_framework.viewsets import GenericViewSet
 from exports import services
 from exports.models import ExportJob
 from exports.serializers import ExportOut, ExportQuery, MarkdownExportIn
-from kjxlkj.api import AnyAccept, WorkspaceScoped, acting_user, read_body, read_query, workspace_for
+from kjxlkj.api import (
+    AnyAccept,
+    NoParameters,
+    WorkspaceScoped,
+    acting_user,
+    read_body,
+    read_query,
+    workspace_for,
+)
 from kjxlkj.workspaces.models import Workspace
 from kjxlkj.workspaces.roles import Right, may, require, scoped
 
@@ -58,6 +66,24 @@ class ExportViewSet(WorkspaceScoped, GenericViewSet[ExportJob]):
         return FileResponse(
             services.open_artifact(job), as_attachment=True, filename=job.filename, content_type="application/zip"
         )
+
+    @extend_schema(request=NoParameters, responses=ExportOut)
+    @action(detail=True, methods=["post"])
+    def cancel(self, request: Request, pk: str) -> Response:
+        """A queued export ends at once, a running one when its worker next looks."""
+        job = self._job()
+        read_body(request, NoParameters)
+        return Response(ExportOut(services.cancel_export(job, actor=acting_user(request))).data)
+
+    @extend_schema(request=NoParameters, responses={202: ExportOut})
+    @action(detail=True, methods=["post"])
+    def retry(self, request: Request, pk: str) -> Response:
+        """A new export of the same notes, for one that failed."""
+        job = self._job()
+        read_body(request, NoParameters)
+        again = services.retry_export(job, actor=acting_user(request))
+        again.refresh_from_db()
+        return Response(ExportOut(again).data, 202)
 
     def _job(self) -> ExportJob:
         job: ExportJob = self.get_object()

@@ -5,19 +5,18 @@ from rest_framework import serializers
 from exports.models import ExportJob, ExportKind
 from kjxlkj.api import Shape
 from kjxlkj.jobs.models import JobStatus
+from kjxlkj.jobs.serializers import JOB_FIELDS, JobOut
 
 
-class ExportOut(serializers.ModelSerializer[ExportJob]):
+class ExportOut(JobOut[ExportJob]):
     workspace_id = serializers.UUIDField(read_only=True, allow_null=True)
     run_id = serializers.UUIDField(read_only=True, allow_null=True)
-    created_by_id = serializers.UUIDField(read_only=True, allow_null=True)
 
     class Meta:
         model = ExportJob
         fields = [
-            "id", "workspace_id", "run_id", "kind", "condition_json", "status", "attempts", "progress_done",
-            "progress_total", "progress_label", "error_code", "error_detail", "filename", "size", "sha256",
-            "summary_json", "created_by_id", "created_at", "started_at", "finished_at", "expires_at",
+            "id", "workspace_id", "run_id", "kind", "condition_json", *JOB_FIELDS, "filename", "size", "sha256",
+            "summary_json", "expires_at",
         ]  # fmt: skip
         read_only_fields = fields
 

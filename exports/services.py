@@ -23,7 +23,7 @@ from kjxlkj.notes.filters import condition_q
 from kjxlkj.storing import keep, staged
 from kjxlkj.workspaces.events import NewEvent, record_for_each
 from kjxlkj.workspaces.models import User, Workspace
-from kjxlkj.workspaces.roles import Right, require
+from kjxlkj.workspaces.roles import Right, require, require_superuser
 
 
 def request_markdown_export(
@@ -40,25 +40,57 @@ def queue_markdown_export(
 ) -> ExportJob:
     """As `request_markdown_export`, for a rule, whose author was asked for the right when it was written."""
     condition_q(condition)
-    job = ExportJob.objects.create(
-        kind=ExportKind.MARKDOWN,
-        queue=LONG_QUEUE,
-        workspace=workspace,
-        run=run,
-        condition_json=dict(condition),
-        created_by=created_by,
+    return _queued(
+        ExportJob(
+            kind=ExportKind.MARKDOWN,
+            workspace=workspace,
+            run=run,
+            condition_json=dict(condition),
+            created_by=created_by,
+        )
     )
+
+
+def _queued(job: ExportJob) -> ExportJob:
+    job.queue = LONG_QUEUE
+    job.save(force_insert=True)
     jobs.enqueue(job)
     return job
 
 
 def cancel_export(job: ExportJob, *, actor: User) -> ExportJob:
-    """Raises `Conflict` JOB_FINISHED."""
-    if job.workspace is not None:
-        require(actor, job.workspace, Right.MANAGE, archived=True)
+    """Raises `Conflict` JOB_FINISHED and errors of `roles.require`."""
+    _require(actor, job)
     jobs.cancel(job, detail=f"cancelled by {actor}")
     job.refresh_from_db()
     return job
+
+
+@transaction.atomic
+def retry_export(job: ExportJob, *, actor: User) -> ExportJob:
+    """A new export of the same. Raises `Conflict` EXPORT_NOT_FAILED, `ConditionInvalid`, errors of `roles.require`."""
+    _require(actor, job)
+    job = ExportJob.objects.select_for_update(no_key=True, of=["self"]).select_related("workspace").get(pk=job.pk)
+    if job.status != JobStatus.FAILED:
+        raise Conflict("EXPORT_NOT_FAILED", f"The export is {job.status}; only a failed export can be tried again.")
+    condition_q(job.condition_json)
+    return _queued(
+        ExportJob(
+            kind=job.kind,
+            workspace=job.workspace,
+            run_id=job.run_id,
+            condition_json=job.condition_json,
+            created_by=actor,
+        )
+    )
+
+
+def _require(actor: User, job: ExportJob) -> None:
+    """The right to order such a job. A backup is of no workspace, but of all of them."""
+    if job.workspace is None:
+        require_superuser(actor)
+    else:
+        require(actor, job.workspace, Right.MANAGE, archived=True)
 
 
 def open_artifact(job: ExportJob) -> IO[bytes]:

@@ -5,10 +5,14 @@ Apps add pages and front-page panels of their own from their `admin.py`, as they
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, URLResolver, path, reverse
 from django.utils.functional import SimpleLazyObject
@@ -77,8 +81,18 @@ class AdminSite(admin.AdminSite):
         return super().index(request, {"panels": panels, **(extra_context or {})})
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Who asked for no page in particular goes where the work is."""
+        """Who asked for no page in particular goes where the work is. A part of a page is told, and asks no more."""
+        if getattr(request, "htmx", False):
+            return self._logged_out(request)
         extra = dict(extra_context or {})
         if request.GET.get("next", reverse("admin:index")) == reverse("admin:index"):
             extra["next"] = reverse("home")
         return super().login(request, extra)
+
+    def _logged_out(self, request: HttpRequest) -> HttpResponse:
+        page = request.htmx.current_url_abs_path or reverse("admin:index")  # type: ignore[attr-defined]
+        context = {"login_url": f"{reverse('admin:login')}?{urlencode({REDIRECT_FIELD_NAME: page})}"}
+        response = render(request, "admin/_logged_out.html", context, status=HTTPStatus.FORBIDDEN)
+        # Whatever part of the answer the page would have taken.
+        response["HX-Reselect"] = "#lost"
+        return response

@@ -80,7 +80,8 @@ def _live_leases() -> dict[str, _Leases]:
 def snapshot() -> dict[str, Any]:
     """Everything about workers and queues that readiness, `doctor` and the admin tell, in a few queries.
 
-    `unserved`: the queues without a cluster that is well; `ready`: there is none. Ages are in seconds, None where there is nothing to measure.
+    `unserved`: the queues without a cluster that is well; `ready`: there is none. Ages are in seconds, None where
+    there is nothing to measure.
     """
     there = clusters()
     counts = {"queued": 0, "running": 0, "live_leases": sum(cluster.live_leases for cluster in there)}

@@ -144,6 +144,12 @@ class Job(models.Model):
             models.Index(
                 fields=["lease_expires_at"], condition=Q(status="running"), name="%(app_label)s_%(class)s_leases"
             ),
+            # What ended lately, among millions that ended once.
+            models.Index(
+                fields=["finished_at"],
+                condition=Q(finished_at__isnull=False),
+                name="%(app_label)s_%(class)s_finished",
+            ),
         ]
         triggers = [
             pgtrigger.Protect(

@@ -3,6 +3,7 @@
 import pytest
 
 from automation.services import create_rule
+from kjxlkj.jobs.serializers import JOB_FIELDS
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.services import NewNote, create_notes
 from kjxlkj.workspaces.models import WorkspaceEvent
@@ -113,6 +114,15 @@ def test_runs_are_listed_read_cancelled_and_retried(client_for, owner, rule, not
     again = api.post(f"/api/automation/runs/{run['id']}/retry", {})
     assert (again.status_code, again.json()["trigger"]) == (202, "retry")
     assert api.get(f"/api/automation/runs/{run['id']}").json()["rule_snapshot"]["name"] == "Tidy"
+
+
+def test_all_that_a_job_tells_of_its_progress_is_on_the_wire(client_for, owner, rule, notes):
+    api = client_for(owner)
+    launched = api.post(f"/api/automation/rules/{rule.id}/launch", {}).json()["runs"][0]
+    read = api.get(f"/api/automation/runs/{launched['id']}").json()
+    assert launched.keys() >= set(JOB_FIELDS)
+    assert (read["queue"], read["max_attempts"], read["cancel_requested"]) == ("default", 3, False)
+    assert {name: read[name] for name in JOB_FIELDS} == {name: launched[name] for name in JOB_FIELDS}
 
 
 @pytest.mark.parametrize("method, path", [("post", "launch"), ("patch", ""), ("delete", "")])

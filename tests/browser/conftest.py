@@ -37,7 +37,7 @@ def chromium():
 
 @pytest.fixture
 def visit(chromium, live_server):
-    """A page of a person who is logged in."""
+    """A page of a person who is logged in. A test that provokes complaints takes them from `visit.complaints`."""
     complaints = []
     contexts = []
 
@@ -64,10 +64,34 @@ def visit(chromium, live_server):
         page.on("response", lambda answer: answer.status >= 400 and complaints.append(f"{answer.status} {answer.url}"))
         return page
 
+    open_page.complaints = complaints
     yield open_page
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+# WCAG 1.4.3: texts that do not stand out from their ground.
+CONTRAST = """() => {
+  const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
+  const lum = ([r, g, b]) => { const f = v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+    return .2126 * f(r) + .7152 * f(g) + .0722 * f(b); };
+  const ground = element => { for (let e = element; e; e = e.parentElement) {
+    const c = parse(getComputedStyle(e).backgroundColor);
+    if (c.length === 3 || c[3] === 1) return c; } return [255, 255, 255]; };
+  const bad = [];
+  for (const e of document.querySelectorAll("body *")) {
+    const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
+    const style = getComputedStyle(e);
+    if (!own || !e.offsetParent || e.closest(".visually-hidden, svg, select, .skip-to-content-link")) continue;
+    const a = lum(parse(style.color)), b = lum(ground(e));
+    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+    const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+    const text = e.textContent.trim().slice(0, 40);
+    if (ratio < (large ? 3 : 4.5)) bad.push(`${ratio.toFixed(2)} ${e.tagName}.${e.className} ${text}`);
+  }
+  return [...new Set(bad)];
+}"""
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from automation.services import create_rule, launch_rule
 from kjxlkj.jobs.services import execute
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.services import NewNote, create_note, update_note
-from tests.browser.conftest import nothing_sideways
+from tests.browser.conftest import CONTRAST, nothing_sideways
 from tests.librarian.conftest import op
 
 QUEUE = "/admin/review/"
@@ -167,28 +167,6 @@ def test_every_page_fits_320_pixels(visit, superuser, operations, notes, run, wo
             page.goto(url)
 
 
-_CONTRAST = """() => {
-  const parse = c => (c.match(/[\\d.]+/g) || []).map(Number);
-  const lum = ([r, g, b]) => { const f = v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
-    return .2126 * f(r) + .7152 * f(g) + .0722 * f(b); };
-  const ground = element => { for (let e = element; e; e = e.parentElement) {
-    const c = parse(getComputedStyle(e).backgroundColor);
-    if (c.length === 3 || c[3] === 1) return c; } return [255, 255, 255]; };
-  const bad = [];
-  for (const e of document.querySelectorAll("body *")) {
-    const own = [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim());
-    const style = getComputedStyle(e);
-    if (!own || !e.offsetParent || e.closest(".visually-hidden, svg, select, .skip-to-content-link")) continue;
-    const a = lum(parse(style.color)), b = lum(ground(e));
-    const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
-    const size = parseFloat(style.fontSize), large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
-    const text = e.textContent.trim().slice(0, 40);
-    if (ratio < (large ? 3 : 4.5)) bad.push(`${ratio.toFixed(2)} ${e.tagName}.${e.className} ${text}`);
-  }
-  return [...new Set(bad)];
-}"""
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_stand_out_from_their_ground(visit, superuser, operations, notes, run, scheme):
     """WCAG 1.4.3, on the pages where people read most."""
@@ -203,7 +181,7 @@ def test_texts_stand_out_from_their_ground(visit, superuser, operations, notes, 
         "/admin/",
     ]:
         page.goto(url)
-        assert page.evaluate(_CONTRAST) == [], url
+        assert page.evaluate(CONTRAST) == [], url
 
 
 def test_the_queue_fills_by_itself_when_the_run_under_way_is_done(visit, editor, owner, workspace, settings, tmp_path):

@@ -5,7 +5,8 @@ import hashlib
 import pytest
 
 from exports.models import ExportJob
-from exports.services import request_markdown_export
+from exports.services import cancel_export, request_markdown_export
+from kjxlkj.jobs.serializers import JOB_FIELDS
 from kjxlkj.workspaces.models import Workspace
 from tests.exports.conftest import entries, execute
 
@@ -57,8 +58,10 @@ def test_members_without_the_right_are_told_so(client_for, request, job, workspa
         api.get(f"/api/admin/export?workspace_id={workspace.id}"),
         api.get(f"/api/admin/export/{job.pk}"),
         api.get(f"/api/admin/export/{job.pk}/artifact"),
+        api.post(f"/api/admin/export/{job.pk}/cancel"),
+        api.post(f"/api/admin/export/{job.pk}/retry"),
     ]
-    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(403, "ROLE_FORBIDDEN")] * 4
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(403, "ROLE_FORBIDDEN")] * 6
     assert api.get("/api/admin/export").json()["results"] == []
 
 
@@ -70,8 +73,10 @@ def test_to_strangers_nothing_is_there(client_for, outsider, job, workspace):
         api.get(f"/api/admin/export/{job.pk}"),
         api.get(f"/api/admin/export/{job.pk}/artifact"),
         api.get("/api/admin/export/nonsense"),
+        api.post(f"/api/admin/export/{job.pk}/cancel"),
+        api.post(f"/api/admin/export/{job.pk}/retry"),
     ]
-    assert [answer.status_code for answer in answers] == [404] * 5
+    assert [answer.status_code for answer in answers] == [404] * 7
     assert answers[2].json() == {**answers[4].json(), "request_id": answers[2].json()["request_id"]}
     assert api.get("/api/admin/export").json()["results"] == []
 
@@ -84,6 +89,50 @@ def test_lists_are_by_workspace_and_status(client_for, owner, job, workspace):
     rows = api.get("/api/admin/export?status=succeeded").json()["results"]
     assert [row["id"] for row in rows] == [str(job.pk)]
     assert api.get("/api/admin/export?status=nonsense").status_code == 400
+
+
+def test_a_queued_export_is_cancelled_and_tried_again(client_for, admin, owner, workspace, notes):
+    failed = request_markdown_export(workspace, actor=owner, condition={"tag": "a"})
+    api = client_for(admin)
+    address = f"/api/admin/export/{failed.pk}"
+    cancelled = api.post(f"{address}/cancel")
+    assert cancelled.status_code == 200
+    assert (cancelled.json()["status"], cancelled.json()["error_code"]) == ("failed", "CANCELLED")
+    again = api.post(f"{address}/retry")
+    assert again.status_code == 202
+    told = again.json()
+    assert told["id"] != str(failed.pk)
+    assert (told["status"], told["condition_json"], told["created_by_id"]) == ("queued", {"tag": "a"}, str(admin.id))
+    assert execute(ExportJob.objects.get(pk=told["id"])).status == "succeeded"
+
+
+def test_what_is_finished_is_not_cancelled_and_what_has_not_failed_is_not_repeated(client_for, owner, job):
+    api = client_for(owner)
+    answers = [api.post(f"/api/admin/export/{job.pk}/{action}") for action in ("cancel", "retry")]
+    assert [answer.status_code for answer in answers] == [409, 409]
+    assert [answer.json()["code"] for answer in answers] == ["JOB_FINISHED", "EXPORT_NOT_FAILED"]
+
+
+@pytest.mark.parametrize("action", ["cancel", "retry"])
+def test_a_malformed_cancel_or_retry_does_nothing(client_for, owner, workspace, notes, action):
+    job = request_markdown_export(workspace, actor=owner)
+    if action == "retry":
+        cancel_export(job, actor=owner)
+    api = client_for(owner)
+    answer = api.post(f"/api/admin/export/{job.pk}/{action}", {"force": True})
+    assert (answer.status_code, answer.json()["code"]) == (400, "BAD_REQUEST")
+    assert api.post(f"/api/admin/export/nonsense/{action}").status_code == 404
+    assert api.get(f"/api/admin/export/{job.pk}/{action}").status_code == 405
+    job.refresh_from_db()
+    assert job.status == ("queued" if action == "cancel" else "failed")
+    assert ExportJob.objects.count() == 1
+
+
+def test_all_that_a_job_tells_of_its_progress_is_on_the_wire(client_for, owner, workspace, notes):
+    waiting = request_markdown_export(workspace, actor=owner)
+    told = client_for(owner).get(f"/api/admin/export/{waiting.pk}").json()
+    assert told.keys() >= set(JOB_FIELDS)
+    assert (told["queue"], told["max_attempts"], told["cancel_requested"]) == ("default", 3, False)
 
 
 def test_an_archive_outlives_the_archiving_of_its_workspace(client_for, owner, job):

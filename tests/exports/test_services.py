@@ -7,8 +7,16 @@ import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from automation.models import Run
+from automation.services import create_rule
 from exports.models import ExportJob
-from exports.services import cancel_export, open_artifact, request_markdown_export
+from exports.services import (
+    cancel_export,
+    open_artifact,
+    queue_markdown_export,
+    request_markdown_export,
+    retry_export,
+)
 from kjxlkj.errors import Conflict, Forbidden
 from kjxlkj.notes.attachments import content_of, save_attachments, store
 from kjxlkj.notes.filters import ConditionInvalid
@@ -125,3 +133,39 @@ def test_an_archived_workspace_can_still_be_taken_out(workspace, owner, notes):
     type(workspace).objects.update(state="archived")
     workspace.refresh_from_db()
     assert execute(request_markdown_export(workspace, actor=owner)).status == "succeeded"
+
+
+def test_a_failed_export_is_tried_again_as_a_new_one_of_the_same_run(workspace, owner, admin, notes):
+    rule = create_rule(workspace, actor=owner, name="R", action_json={"kind": "export_markdown"})
+    run = Run.objects.create(workspace=workspace, rule=rule, trigger="manual")
+    failed = cancel_export(
+        queue_markdown_export(workspace, created_by=owner, condition={"tag": "a"}, run=run), actor=owner
+    )
+    again = retry_export(failed, actor=admin)
+    assert (again.run, again.condition_json, again.created_by) == (run, {"tag": "a"}, admin)
+    assert set(entries(open_artifact(execute(again)).read())) == {"plan.md", "manifest.json"}
+    failed.refresh_from_db()
+    assert failed.status == "failed"
+
+
+@pytest.mark.parametrize("state", ["queued", "succeeded"])
+def test_only_a_failed_export_is_tried_again(workspace, owner, notes, state):
+    job = request_markdown_export(workspace, actor=owner)
+    if state == "succeeded":
+        execute(job)
+    with pytest.raises(Conflict) as error:
+        retry_export(job, actor=owner)
+    assert error.value.code == "EXPORT_NOT_FAILED"
+    assert ExportJob.objects.count() == 1
+
+
+@pytest.mark.parametrize("write", [cancel_export, retry_export])
+def test_who_may_not_order_an_export_neither_ends_nor_repeats_one(workspace, owner, editor, superuser, notes, write):
+    job = request_markdown_export(workspace, actor=owner)
+    with pytest.raises(Forbidden):
+        write(job, actor=editor)
+    backup = ExportJob.objects.create(kind="sql")
+    with pytest.raises(Forbidden):
+        write(backup, actor=owner)
+    cancel_export(backup, actor=superuser)
+    assert retry_export(backup, actor=superuser).kind == "sql"
