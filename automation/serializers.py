@@ -4,8 +4,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from automation.models import Rule, Run
+from automation.models import Rule, Run, RunTrigger
 from kjxlkj.api import Shape
+from kjxlkj.jobs.models import JobStatus
 from kjxlkj.jobs.serializers import JOB_FIELDS, JobOut
 
 
@@ -94,8 +95,8 @@ class RunDetail(RunOut):
 class RunQuery(Shape):
     workspace_id = serializers.UUIDField(required=False)
     rule_id = serializers.UUIDField(required=False)
-    status = serializers.CharField(required=False)
-    trigger = serializers.CharField(required=False)
+    status = serializers.ChoiceField(choices=JobStatus.choices, required=False)
+    trigger = serializers.ChoiceField(choices=RunTrigger.choices, required=False)
     batch = serializers.UUIDField(required=False)
 
 

@@ -1,5 +1,6 @@
 """What is known of workers and queues from the outside: never the cluster's own word."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
@@ -77,6 +78,12 @@ def _live_leases() -> dict[str, _Leases]:
     return found
 
 
+def unserved(there: Sequence[Cluster]) -> list[str]:
+    """The queues that jobs may wait in for ever: none of these clusters serves them and is well."""
+    well = {cluster.queue for cluster in there if cluster.is_well}
+    return [queue for queue in settings.JOB_QUEUES if queue not in well]
+
+
 def snapshot() -> dict[str, Any]:
     """Everything about workers and queues that readiness, `doctor` and the admin tell, in a few queries.
 
@@ -100,11 +107,10 @@ def snapshot() -> dict[str, Any]:
         if waits["age"] is not None:
             oldest.append(waits["age"].total_seconds())
     ages = [cluster.canary_age for cluster in there if cluster.canary_age is not None]
-    well = {cluster.queue for cluster in there if cluster.is_well}
-    unserved = [queue for queue in settings.JOB_QUEUES if queue not in well]
+    silent = unserved(there)
     return {
-        "ready": not unserved,
-        "unserved": unserved,
+        "ready": not silent,
+        "unserved": silent,
         "canary_age": min(ages, default=None),
         "oldest_queued_age": max(oldest, default=None),
         **counts,

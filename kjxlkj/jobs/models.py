@@ -40,7 +40,8 @@ J = TypeVar("J", bound="Job")
 
 class JobQuerySet(models.QuerySet[J]):
     def unfinished(self) -> "JobQuerySet[J]":
-        return self.exclude(status__in=FINISHED)
+        # Either has an index of its own, and what is neither finished status has none.
+        return self.filter(Q(status=JobStatus.QUEUED) | Q(status=JobStatus.RUNNING))
 
     def finished(self) -> "JobQuerySet[J]":
         return self.filter(status__in=FINISHED)

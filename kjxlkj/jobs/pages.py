@@ -55,11 +55,12 @@ def workers(request: HttpRequest) -> HttpResponse:
 def panel(request: HttpRequest) -> Mapping[str, Any] | None:
     if not getattr(request.user, "is_superuser", False):
         return None
-    queues = overview.queues(health.clusters())
+    clusters = health.clusters()
+    queues = overview.queues(clusters)
     return {
         "queued": sum(queue.queued for queue in queues),
         "running": sum(queue.running for queue in queues),
-        "unserved": [queue.name for queue in queues if not any(cluster.is_well for cluster in queue.clusters)],
+        "unserved": health.unserved(clusters),
     }
 
 
@@ -71,7 +72,7 @@ def _context() -> dict[str, Any]:
     return {
         "queues": queues,
         "clusters": clusters,
-        "unserved": [queue.name for queue in queues if not any(cluster.is_well for cluster in queue.clusters)],
+        "unserved": health.unserved(clusters),
         "at_work": _rows(at_work),
         "at_work_count": at_work.count,
         "retries": _rows(retries),

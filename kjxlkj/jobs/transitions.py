@@ -75,7 +75,7 @@ def claim(model: type[J], pk: UUID, token: UUID) -> tuple[J, str] | None:
             status = 'running', attempts = job.attempts + 1, started_at = clock_timestamp(),
             lease_token = %(token)s, lease_owner = %(owner)s, lease_expires_at = clock_timestamp() + %(lease)s,
             message_id = NULL, not_before = NULL, error_code = '', error_detail = '',
-            updated_at = clock_timestamp()
+            progress_done = 0, progress_total = NULL, progress_label = '', updated_at = clock_timestamp()
         FROM (
             SELECT id AS old_id, status AS previous_status FROM {table}
             WHERE id = %(pk)s AND attempts < max_attempts AND NOT cancel_requested

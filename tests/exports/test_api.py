@@ -132,7 +132,7 @@ def test_all_that_a_job_tells_of_its_progress_is_on_the_wire(client_for, owner, 
     waiting = request_markdown_export(workspace, actor=owner)
     told = client_for(owner).get(f"/api/admin/export/{waiting.pk}").json()
     assert told.keys() >= set(JOB_FIELDS)
-    assert (told["queue"], told["max_attempts"], told["cancel_requested"]) == ("default", 3, False)
+    assert (told["queue"], told["max_attempts"], told["cancel_requested"]) == ("long", 3, False)
 
 
 def test_an_archive_outlives_the_archiving_of_its_workspace(client_for, owner, job):

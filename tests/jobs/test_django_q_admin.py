@@ -10,7 +10,7 @@ from django.utils import timezone
 from django_q.models import Failure, OrmQ, Schedule, Success, Task
 from django_q.signing import SignedPackage
 
-from kjxlkj.jobs import recovery
+from kjxlkj.jobs import canaries, recovery
 from kjxlkj.jobs.broker import NotifyingBroker
 from tests.jobs.conftest import add_errand
 from tests.jobs.testapp.models import Errand
@@ -48,7 +48,7 @@ def ended(*, success: bool, func: str = "kjxlkj.jobs.tasks.execute", **fields: A
 
 def test_queued_messages_tell_their_name_function_and_arguments(client: Client) -> None:
     errand = add_errand()
-    recovery.ask_canary("c", "default", 2)
+    canaries.ask("c", "default", 2)
     listed = html(client.get(QUEUED))
     for told in (f"execute {errand.pk}", "kjxlkj.jobs.tasks.execute", "answer_canary c"):
         assert told in listed
@@ -87,7 +87,8 @@ def test_a_message_that_is_put_off_stays_readable(client: Client) -> None:
     assert (row.lock.year, row.task["args"][1]) == (2099, str(errand.pk))
 
 
-def test_a_failed_task_is_resubmitted_through_our_broker(client: Client) -> None:
+def test_a_failed_task_is_resubmitted_through_our_broker(client: Client, monkeypatch: Any) -> None:
+    monkeypatch.setenv("KJXLKJ_CLUSTER", "host:default")
     errand = add_errand()
     OrmQ.objects.all().delete()
     task = ended(success=False, args=("testapp.errand", str(errand.pk)), result="killed", cluster="default")

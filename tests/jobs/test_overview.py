@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from kjxlkj.jobs import health, overview, recovery, transitions
+from kjxlkj.jobs import canaries, health, overview, transitions
 from kjxlkj.jobs.chart import HEIGHT, chart
 from kjxlkj.jobs.overview import Bucket
 from kjxlkj.jobs.transitions import Progress
@@ -37,9 +37,9 @@ def ended_long_ago(number: int) -> None:
     """Failed, since that is one step from queued; as many as an installation has after a year."""
     with connection.cursor() as cursor:
         cursor.execute(
-            """INSERT INTO testapp_errand (id, status, queue, attempts, max_attempts, cancel_requested, lease_owner,
-                   progress_done, progress_label, error_code, error_detail, request_id, script, argument)
-               SELECT gen_random_uuid(), 'queued', 'default', 0, 3, false, '', 0, '', '', '', '', 'succeed', ''
+            """INSERT INTO testapp_errand (id, status, queue, attempts, max_attempts, interruptions, cancel_requested,
+                   lease_owner, progress_done, progress_label, error_code, error_detail, request_id, script, argument)
+               SELECT gen_random_uuid(), 'queued', 'default', 0, 3, 0, false, '', 0, '', '', '', '', 'succeed', ''
                FROM generate_series(1, %s)""",
             [number],
         )
@@ -68,8 +68,8 @@ def test_each_queue_tells_what_waits_in_it(settings: Any) -> None:
 
 
 def test_a_queue_names_the_clusters_that_serve_it() -> None:
-    recovery.ask_canary("h:1:a:default", "default", 2)
-    recovery.ask_canary("h:1:a:llm", "llm", 8)
+    canaries.ask("h:1:a:default", "default", 2)
+    canaries.ask("h:1:a:llm", "llm", 8)
     found = queues()
     assert [cluster.name for cluster in found["default"].clusters] == ["h:1:a:default"]
     assert [cluster.workers for cluster in found["llm"].clusters] == [8]

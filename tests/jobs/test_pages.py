@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from automation.models import Run
 from automation.services import cancel_run, create_rule, launch_rule
-from kjxlkj.jobs import recovery, transitions
+from kjxlkj.jobs import canaries, transitions
 from kjxlkj.jobs.models import Canary
 from kjxlkj.jobs.transitions import Progress
 from tests.jobs.conftest import add_errand, run
@@ -39,8 +39,9 @@ def add_cluster(name: str, queue: str, workers: int, answered: float | None) -> 
         cluster=name,
         queue=queue,
         workers=workers,
+        started_at=now - timedelta(hours=1),
         asked_at=now,
-        answered_at=None if answered is None else now - timedelta(seconds=answered),
+        well_at=None if answered is None else now - timedelta(seconds=answered),
     )
 
 
@@ -129,8 +130,8 @@ def test_the_queries_are_as_many_whatever_there_is(superuser: Any, connection_qu
 
 
 def test_what_a_real_cluster_is_called_is_taken_apart(superuser: Any) -> None:
-    recovery.ask_canary("some-host:4242:abcdef:default", "default", 2)
-    recovery.answer_canary("some-host:4242:abcdef:default")
+    canaries.ask("some-host:4242:abcdef:default", "default", 2)
+    canaries.answer("some-host:4242:abcdef:default")
     page = html(browser(superuser).get(WORKERS))
     assert '<th scope="row" title="some-host:4242:abcdef:default">some-host</th>' in page
     assert '<td data-label="Supervisor’s process">4242</td>' in page

@@ -63,6 +63,13 @@ def test_a_job_that_always_loses_its_worker_fails_after_its_attempts() -> None:
     assert history(errand)[-1] == "running>failed"
 
 
+def test_another_attempt_begins_without_the_progress_of_the_last() -> None:
+    errand = add_errand()
+    Errand.objects.filter(pk=errand.pk).update(progress_done=3, progress_total=10, progress_label="files")
+    claimed(errand)
+    assert (errand.progress_done, errand.progress_total, errand.progress_label) == (0, None, "")
+
+
 def test_a_lost_message_is_posted_again_once() -> None:
     errand = add_errand()
     OrmQ.objects.all().delete()

@@ -46,4 +46,4 @@ def state_in_words(cluster: Cluster) -> str:
         return "busy: each worker is at a job" if cluster.live_leases >= cluster.workers else "well"
     if cluster.canary_age is None:
         return "has not answered yet"
-    return f"silent for {seconds(cluster.canary_age)}"
+    return f"silent for {seconds(cluster.silent_for)}"
