@@ -1,6 +1,7 @@
 """Settings: everything an operator may change comes from the environment, with its reason here."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -241,7 +242,7 @@ def _numbers(name: str, default: str = "") -> dict[str, int]:
     numbers = {}
     for word in _words(name, default):
         key, _, number = word.partition(":")
-        if not (key and number.isdecimal()):
+        if not (re.fullmatch(r"[a-z0-9_-]{1,32}", key) and number.isdecimal()):
             raise ImproperlyConfigured(f"{name}: {word!r} is not a name and a number, as in 'default:2,long:1'.")
         numbers[key] = int(number)
     return numbers

@@ -4,6 +4,7 @@ A message is a row of django-q2's own queue table, so its admin and its workers 
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -14,10 +15,16 @@ from django.utils import timezone
 from kjxlkj.ids import new_id
 from kjxlkj.jobs.models import DEFAULT_QUEUE, Job
 
+_LONGEST_CHANNEL = 63
+
 
 def channel(queue: str) -> str:
-    """The PostgreSQL channel on which the arrival of messages in `queue` is told."""
-    return f"kjxlkj:{queue}"
+    """The PostgreSQL channel on which the arrival of messages in `queue` is told.
+
+    Its name may have 63 bytes. The queue of a canary bears its host's name, and can be longer.
+    """
+    name = f"kjxlkj:{queue}"
+    return name if len(name.encode()) <= _LONGEST_CHANNEL else f"kjxlkj:{sha256(queue.encode()).hexdigest()[:32]}"
 
 
 def post(model: type[Job], jobs: Sequence[Job]) -> None:

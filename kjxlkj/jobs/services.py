@@ -133,7 +133,7 @@ def _run(kind: JobKind[Any], lease: Lease) -> None:
             lease.check()
         _succeed(kind, lease, effects)
     except Cancelled:
-        _fail(kind, lease, "CANCELLED", "")
+        _fail(kind, lease, "CANCELLED", None)
     except _MAY_PASS as error:
         _give_back(kind, lease, _again(error, lease.job))
     except DomainError as error:
@@ -192,7 +192,7 @@ def _succeed(kind: JobKind[Any], lease: Lease, effects: Effects | None) -> None:
         announce(kind, rows, JobStatus.RUNNING)
 
 
-def _fail(kind: JobKind[Any], lease: Lease, code: str, detail: str) -> None:
+def _fail(kind: JobKind[Any], lease: Lease, code: str, detail: str | None) -> None:
     def record() -> None:
         with transaction.atomic(durable=True):
             failed = transitions.fail(kind.model, lease.job.pk, lease.token, code, detail)
@@ -237,6 +237,6 @@ def cancel(job: Job, *, detail: str = "") -> None:
             cancelled = transitions.fail_queued(kind.model, job.pk, "CANCELLED", detail)
             announce(kind, cancelled, JobStatus.QUEUED)
         elif current.status == JobStatus.RUNNING:
-            transitions.request_cancel(kind.model, job.pk)
+            transitions.request_cancel(kind.model, job.pk, detail)
         else:
             raise Conflict("JOB_FINISHED", "This job is finished: there is nothing left to cancel.")

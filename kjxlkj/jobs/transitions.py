@@ -126,7 +126,7 @@ def succeed(model: type[J], pk: UUID, token: UUID, progress: Progress) -> list[J
         model,
         f"""
         UPDATE {{table}} SET status = 'succeeded', finished_at = clock_timestamp(), {_NO_LEASE}, {_PROGRESS},
-            updated_at = clock_timestamp()
+            error_detail = '', updated_at = clock_timestamp()
         WHERE id = %(pk)s AND lease_token = %(token)s
         RETURNING *""",  # noqa: S608 - see _sql
         pk=pk,
@@ -138,13 +138,14 @@ def succeed(model: type[J], pk: UUID, token: UUID, progress: Progress) -> list[J
 
 
 _FAIL = f"""
-    UPDATE {{table}} SET status = 'failed', error_code = %(code)s, error_detail = %(detail)s,
+    UPDATE {{table}} SET status = 'failed', error_code = %(code)s, error_detail = coalesce(%(detail)s, error_detail),
         finished_at = clock_timestamp(), not_before = NULL, message_id = NULL, {_NO_LEASE},
         updated_at = clock_timestamp()
     WHERE id = %(pk)s AND """  # noqa: S608 - see _sql
 
 
-def fail(model: type[J], pk: UUID, token: UUID, code: str, detail: str) -> list[J]:
+def fail(model: type[J], pk: UUID, token: UUID, code: str, detail: str | None) -> list[J]:
+    """`detail` None: what was kept for this."""
     return _move(model, _FAIL + "lease_token = %(token)s RETURNING *", pk=pk, token=token, code=code, detail=detail)
 
 
@@ -210,7 +211,7 @@ def _give_back(
             attempts = attempts - {refund.value},
             interruptions = interruptions + {refund.value if refund is Refund.INTERRUPTED else 0},
             error_code = CASE WHEN cancel_requested THEN 'CANCELLED' ELSE {code_sql} END,
-            error_detail = CASE WHEN cancel_requested THEN '' ELSE {detail_sql} END,
+            error_detail = CASE WHEN cancel_requested THEN error_detail ELSE {detail_sql} END,
             {_NO_LEASE}, message_id = NULL, updated_at = clock_timestamp()
         WHERE id IN (SELECT id FROM {{table}} WHERE status = 'running' AND {which} FOR NO KEY UPDATE SKIP LOCKED)
         RETURNING *""",  # noqa: S608 - see _sql
@@ -219,5 +220,7 @@ def _give_back(
     )
 
 
-def request_cancel(model: type[Job], pk: UUID) -> None:
-    model._base_manager.filter(pk=pk, status=JobStatus.RUNNING).update(cancel_requested=True, updated_at=Now())
+def request_cancel(model: type[Job], pk: UUID, detail: str) -> None:
+    """`detail` is kept for the end, which the job's worker writes."""
+    running = model._base_manager.filter(pk=pk, status=JobStatus.RUNNING)
+    running.update(cancel_requested=True, error_detail=detail, updated_at=Now())

@@ -100,20 +100,36 @@ def test_the_canarys_queue_does_not_wait_behind_a_backlog(broker: NotifyingBroke
     assert number in [taken for taken, _ in broker.dequeue() or []]
 
 
-def test_a_waiting_broker_is_woken_by_the_commit_of_an_enqueue(broker: NotifyingBroker, monkeypatch: Any) -> None:
-    monkeypatch.setattr(Conf, "POLL", 60.0)
+def waiting(broker: NotifyingBroker) -> tuple[threading.Event, threading.Thread]:
+    """Look into the empty queue and wait; the event tells that the wait is over."""
     woken = threading.Event()
 
     def wait() -> None:
-        broker.dequeue()  # the queue is empty: waits for a notification
+        broker.dequeue()
         woken.set()
         broker._disconnect()
 
     thread = threading.Thread(target=wait, daemon=True)
     thread.start()
     wait_for(lambda: broker._connection is not None)
+    return woken, thread
+
+
+def test_a_waiting_broker_is_woken_by_the_commit_of_an_enqueue(broker: NotifyingBroker, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Conf, "POLL", 60.0)
+    woken, thread = waiting(broker)
     assert not woken.wait(0.3)
     add_errand()
+    assert woken.wait(10), "the poll would have ended after a minute only"
+    thread.join()
+
+
+def test_a_cluster_on_a_host_with_a_long_name_is_told_of_its_canary(broker: NotifyingBroker, monkeypatch: Any) -> None:
+    name = f"{'notes-and-more-' * 3}host:4242:abcdef:default"
+    monkeypatch.setenv("KJXLKJ_CLUSTER", name)
+    monkeypatch.setattr(Conf, "POLL", 60.0)
+    woken, thread = waiting(broker)
+    messages.post_to(name, "kjxlkj.jobs.tasks.answer_canary", name)
     assert woken.wait(10), "the poll would have ended after a minute only"
     thread.join()
 

@@ -423,7 +423,7 @@ def test_a_queued_job_is_cancelled_at_once() -> None:
 
 def test_a_running_job_stops_when_it_next_looks(short_lease: float, monkeypatch: Any) -> None:
     def be_cancelled(errand: Errand, lease: Lease) -> None:
-        services.cancel(errand)
+        services.cancel(errand, detail="cancelled by Ada")
         with pytest.raises(Cancelled):
             work._last(10, lease)
         lease.check()
@@ -431,6 +431,13 @@ def test_a_running_job_stops_when_it_next_looks(short_lease: float, monkeypatch:
     monkeypatch.setitem(work.SCRIPTS, "be_cancelled", be_cancelled)
     errand = run(add_errand("be_cancelled"))
     assert (errand.status, errand.error_code, errand.effects.count()) == ("failed", "CANCELLED", 0)
+    assert errand.error_detail == "cancelled by Ada"
+
+
+def test_a_job_that_is_done_before_its_worker_looks_has_succeeded(monkeypatch: Any) -> None:
+    monkeypatch.setitem(work.SCRIPTS, "quick", lambda errand, lease: services.cancel(errand, detail="by Ada"))
+    errand = run(add_errand("quick"))
+    assert (errand.status, errand.error_code, errand.error_detail) == ("succeeded", "", "")
 
 
 def test_a_finished_job_cannot_be_cancelled() -> None:
@@ -444,8 +451,9 @@ def test_a_cancelled_job_whose_worker_is_lost_ends_cancelled(short_lease: float)
     errand = add_errand()
     with transaction.atomic():
         transitions.claim(Errand, errand.pk, uuid4())
-    services.cancel(errand)
+    services.cancel(errand, detail="cancelled by Ada")
     wait_for(lambda: Errand.objects.expired().exists())
     sweep()
     errand.refresh_from_db()
     assert (errand.status, errand.error_code) == (JobStatus.FAILED, "CANCELLED")
+    assert errand.error_detail == "cancelled by Ada"
