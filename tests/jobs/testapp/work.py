@@ -11,23 +11,38 @@ from kjxlkj.errors import DomainError
 from kjxlkj.jobs.lease import Lease
 from kjxlkj.jobs.outcomes import Postponed, Retry
 from kjxlkj.jobs.registry import Effects
-from tests.jobs.testapp.models import Announcement, Effect, Errand
+from kjxlkj.jobs.transitions import cluster_name
+from tests.jobs.testapp import poison
+from tests.jobs.testapp.models import Announcement, Effect, Errand, Moment
+from tests.jobs.testapp.pauses import pause
 
 
 def announce(errand: Errand, previous: str | None) -> None:
     Announcement.objects.create(errand=errand, previous=previous or "", status=errand.status)
+    if errand.status == "running":
+        pause(errand, Moment.CLAIM)
 
 
 def work(errand: Errand, lease: Lease) -> Effects | None:
+    if errand.script == "stepwise":
+        _stepwise(errand, lease)
+        return None
+    pause(errand, Moment.MIDDLE)
     SCRIPTS[errand.script](errand, lease)
-    return lambda: _effect(errand)
+    return lambda: _effects(errand)
 
 
-def _effect(errand: Errand) -> None:
+def _effects(errand: Errand) -> None:
+    for source in range(errand.sources):
+        _effect(errand, source)
     if errand.script == "break_in_effects":
-        Effect.objects.create(errand=errand)
         raise DomainError("NO_EFFECT", "The effects could not be made.")
-    Effect.objects.create(errand=errand)
+
+
+def _effect(errand: Errand, source: int) -> None:
+    Effect.objects.create(errand=errand, source=source, cluster=cluster_name())
+    if source == errand.sources - 1:
+        pause(errand, Moment.EFFECT)
 
 
 def _last(seconds: float, lease: Lease) -> None:
@@ -35,6 +50,18 @@ def _last(seconds: float, lease: Lease) -> None:
     while time.monotonic() < end:
         lease.check()
         time.sleep(0.02)
+
+
+def _stepwise(errand: Errand, lease: Lease) -> None:
+    """Each effect is committed by itself, after its part of the time; what an attempt before did is left alone."""
+    for source in range(errand.sources):
+        _last(float(errand.argument or 0) / errand.sources, lease)
+        if source == errand.sources - 1:
+            pause(errand, Moment.MIDDLE)
+        with transaction.atomic():
+            lease.guard()
+            if not errand.effects.filter(source=source).exists():
+                _effect(errand, source)
 
 
 def _retry_once(errand: Errand, lease: Lease) -> None:
@@ -62,13 +89,6 @@ def _kill(errand: Errand, lease: Lease) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _steps(errand: Errand, lease: Lease) -> None:
-    for _ in range(int(errand.argument)):
-        with transaction.atomic():
-            lease.guard()
-            Effect.objects.create(errand=errand)
-
-
 SCRIPTS: dict[str, Callable[[Errand, Lease], None]] = {
     "succeed": lambda errand, lease: None,
     "break_in_effects": lambda errand, lease: None,
@@ -79,5 +99,5 @@ SCRIPTS: dict[str, Callable[[Errand, Lease], None]] = {
     "retry_once": _retry_once,
     "postpone": _postpone,
     "kill": _kill,
-    "steps": _steps,
+    **poison.SCRIPTS,
 }
