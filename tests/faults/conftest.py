@@ -1,66 +1,13 @@
-import os
-import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from django.db import connection
 
 from kjxlkj.jobs.models import Canary
+from tests.faults.running import Running
 from tests.jobs.conftest import wait_for
-
-ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-class Running:
-    """A real supervisor with its real workers, seen from outside."""
-
-    def __init__(self, program: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", program],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "DJANGO_SETTINGS_MODULE": os.environ.get("KJXLKJ_FAULTS_SETTINGS", "tests.faults.settings"),
-                "KJXLKJ_TEST_DATABASE": str(connection.settings_dict["NAME"]),
-            },
-        )
-        self.seen: dict[int, psutil.Process] = {}
-
-    def processes(self) -> list[psutil.Process]:
-        """All of its descendants; remembered, to be looked for when it is gone."""
-        try:
-            found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
-        except psutil.NoSuchProcess:
-            found = []
-        self.seen |= {process.pid: process for process in found}
-        return found
-
-    def part(self, name: str) -> psutil.Process:
-        """By the order in which django-q2 starts them: workers, monitor, pusher."""
-        (main,) = [p for p in psutil.Process(self.process.pid).children() if "kjxlkj.jobs.cluster" in p.cmdline()]
-        if name == "main":
-            return main
-        (sentinel,) = main.children()
-        if name == "sentinel":
-            return sentinel
-        first, second, monitor, pusher = sorted(sentinel.children(), key=lambda p: (p.create_time(), p.pid))
-        return {"worker": first, "other worker": second, "monitor": monitor, "pusher": pusher}[name]
-
-    def signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
-    def left_behind(self) -> list[psutil.Process]:
-        return [p for p in self.seen.values() if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
-
-    def wait_until_well(self) -> None:
-        wait_for(lambda: Canary.objects.filter(answered_at__isnull=False).exists(), 30)
-        self.processes()
 
 
 def accepts(bind: str) -> bool:
@@ -69,35 +16,23 @@ def accepts(bind: str) -> bool:
         return probe.connect_ex((host, int(port))) == 0
 
 
-START = """
-import django
-django.setup()
-from django.conf import settings
-from kjxlkj.jobs.supervisor import Supervisor
-Supervisor(bind={bind!r}, queues=settings.JOB_QUEUES).run()
-"""
-
-
 @pytest.fixture
 def supervise(transactional_db: Any) -> Iterator[Callable[..., Running]]:
     started: list[Running] = []
 
-    def start(bind: str | None = None) -> Running:
-        running = Running(START.format(bind=bind))
+    def start(bind: str | None = None, **environment: str) -> Running:
+        environment["KJXLKJ_TEST_DATABASE"] = str(connection.settings_dict["NAME"])
+        running = Running(environment, bind=bind)
         started.append(running)
-        running.wait_until_well()
+        wait_for(lambda: Canary.objects.filter(answered_at__isnull=False).exists(), 30)
         if bind:
             wait_for(lambda: accepts(bind))
-            running.processes()
+        running.processes()
         return running
 
     yield start
     for running in started:
-        running.processes()
-        running.process.kill()
-        running.process.wait()
-        for process in running.left_behind():
-            process.kill()
+        running.end()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.db import connection
 
 from kjxlkj.errors import Conflict
 from kjxlkj.jobs.supervisor import Supervisor
-from tests.faults.conftest import Running
+from tests.faults.running import Running
 from tests.jobs.conftest import add_errand, history, wait_for
 from tests.jobs.testapp.models import Errand
 
@@ -49,8 +49,8 @@ def test_a_part_of_the_cluster_is_killed(supervise: Supervise, victim: str) -> N
 def test_idle_workers_are_killed(supervise: Supervise) -> None:
     """One of them holds the lock of the queue while it waits: nothing would ever be read again."""
     running = supervise()
-    for name in ("worker", "other worker"):
-        running.part(name).kill()
+    for worker in running.parts("worker"):
+        worker.kill()
     assert_each_done_once([add_errand() for _ in range(4)])
 
 
