@@ -14,7 +14,7 @@ from kjxlkj.jobs.registry import Effects
 from kjxlkj.jobs.transitions import cluster_name
 from tests.jobs.testapp import poison
 from tests.jobs.testapp.models import Announcement, Effect, Errand, Moment
-from tests.jobs.testapp.pauses import pause
+from tests.jobs.testapp.pauses import held, pause
 
 
 def announce(errand: Errand, previous: str | None) -> None:
@@ -89,6 +89,16 @@ def _kill(errand: Errand, lease: Lease) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _share(errand: Errand, lease: Lease) -> None:
+    """Holds one of `argument` slots for a while; tells as its progress how many were held at once, as far as it saw."""
+    from kjxlkj.jobs.slots import slot
+
+    with slot(lease, "something scarce", int(errand.argument)), held() as count:
+        for _ in range(20):
+            lease.progress(max(count(), lease.reported.done))
+            _last(0.02, lease)
+
+
 SCRIPTS: dict[str, Callable[[Errand, Lease], None]] = {
     "succeed": lambda errand, lease: None,
     "break_in_effects": lambda errand, lease: None,
@@ -99,5 +109,6 @@ SCRIPTS: dict[str, Callable[[Errand, Lease], None]] = {
     "retry_once": _retry_once,
     "postpone": _postpone,
     "kill": _kill,
+    "share": _share,
     **poison.SCRIPTS,
 }
