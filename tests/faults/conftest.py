@@ -1,12 +1,12 @@
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 from django.db import connection
 
 from kjxlkj.jobs.models import Canary
-from tests.faults.running import Running
+from tests.faults.running import SUPERVISE, Running, with_web
 from tests.jobs.conftest import wait_for
 
 
@@ -17,22 +17,33 @@ def accepts(bind: str) -> bool:
 
 
 @pytest.fixture
-def supervise(transactional_db: Any) -> Iterator[Callable[..., Running]]:
+def start(transactional_db: Any) -> Iterator[Callable[..., Running]]:
+    """Run a program that brings up a cluster; all of it is gone at the end of the test."""
     started: list[Running] = []
 
-    def start(bind: str | None = None, **environment: str) -> Running:
+    def start(program: Sequence[str], **environment: str) -> Running:
         environment["KJXLKJ_TEST_DATABASE"] = str(connection.settings_dict["NAME"])
-        running = Running(environment, bind=bind)
+        running = Running(environment, program=program)
         started.append(running)
         wait_for(lambda: Canary.objects.filter(answered_at__isnull=False).exists(), 30)
-        if bind:
-            wait_for(lambda: accepts(bind))
         running.processes()
         return running
 
     yield start
     for running in started:
         running.end()
+
+
+@pytest.fixture
+def supervise(start: Callable[..., Running]) -> Callable[..., Running]:
+    def supervise(bind: str | None = None, **environment: str) -> Running:
+        running = start(with_web(bind) if bind else SUPERVISE, **environment)
+        if bind:
+            wait_for(lambda: accepts(bind))
+            running.processes()
+        return running
+
+    return supervise
 
 
 @pytest.fixture

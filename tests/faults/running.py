@@ -17,7 +17,9 @@ from tests.jobs.conftest import wait_for
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-WITH_WEB = """
+SUPERVISE = ["manage.py", "supervise"]
+
+_WITH_WEB = """
 import django
 django.setup()
 from django.conf import settings
@@ -26,12 +28,16 @@ Supervisor(bind={bind!r}, queues=settings.JOB_QUEUES).run()
 """
 
 
+def with_web(bind: str) -> list[str]:
+    return ["-c", _WITH_WEB.format(bind=bind)]
+
+
 class Running:
     def __init__(
         self,
         environment: Mapping[str, str],
         *,
-        bind: str | None = None,
+        program: Sequence[str] = SUPERVISE,
         log: Path | None = None,
         prefix: Sequence[str] = (),
     ) -> None:
@@ -39,7 +45,6 @@ class Running:
         self._roles = tempfile.TemporaryDirectory(prefix="kjxlkj-roles-")
         self.log = log
         self.seen: dict[int, psutil.Process] = {}
-        program = ["-c", WITH_WEB.format(bind=bind)] if bind else ["manage.py", "supervise"]
         self.process = subprocess.Popen(
             [*prefix, sys.executable, *program],
             cwd=ROOT,
