@@ -12,7 +12,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Strikes each victim at each moment of an errand's life.")
     parser.add_argument("--seed", type=int, help="repeats the choices of a run, which prints its own")
     parser.add_argument("--repeats", type=int, default=5, help="of each victim and moment")
-    parser.add_argument("--short", action="store_true", help="each victim once, at a moment that chance chooses")
+    parser.add_argument("--seconds", type=float, help="begin no more after so long: a part that chance chooses")
     return parser.parse_args()
 
 
@@ -25,12 +25,13 @@ def main() -> int:
         from tests.faults.strikes import VICTIMS
 
         cells = list(itertools.product(VICTIMS, MOMENTS)) * given.repeats
-        if given.short:
-            cells = list(zip(VICTIMS, itertools.cycle(chances.sample(MOMENTS, len(MOMENTS))), strict=False))
         chances.shuffle(cells)
         with scene_of(server, chances, "host") as scene:
+            begun = time.monotonic()
             for number, (victim, moment) in enumerate(cells, start=1):
                 started = time.monotonic()
+                if given.seconds and started > begun + given.seconds:
+                    break
                 found = try_cell(scene, victim, moment)
                 scene.violations += found
                 print(

@@ -17,7 +17,7 @@ from tests.faults.server import Server
 from tests.jobs.conftest import history, wait_for
 from tests.jobs.testapp.models import Effect, Errand, Moment
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("faults")]
+pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("storms")]
 
 NAMES = ("a", "b")
 

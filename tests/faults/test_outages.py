@@ -70,15 +70,13 @@ OUTAGES: dict[str, Callable[[Server], None]] = {
 }
 
 
-@pytest.mark.parametrize("is_busy", [True, False], ids=["busy", "idle"])
 @pytest.mark.parametrize("outage", OUTAGES)
 def test_a_stop_in_an_outage_is_in_time_and_leaves_nothing(
-    server: Server, start: Callable[[], Running], outage: str, is_busy: bool
+    server: Server, start: Callable[[], Running], outage: str
 ) -> None:
     running = start()
     assert wait_until(lambda: Canary.objects.filter(answered_at__isnull=False).exists(), 60)
-    if is_busy:
-        add("last", 600)
-        assert wait_until(lambda: Errand.objects.filter(status="running").exists(), 60)
+    add("last", 600)
+    assert wait_until(lambda: Errand.objects.filter(status="running").exists(), 60)
     OUTAGES[outage](server)
     assert_stops_in_order(running)
