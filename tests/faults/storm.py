@@ -71,9 +71,10 @@ class Storm:
 
     def _errand(self, errand_id: UUID) -> Callable[[], None]:
         """What adds it, and what else is done to it."""
-        script = self._chances.choice(["last", "last", "stepwise", "retry_once"])
+        script = self._chances.choice(["last", "last", "linger", "stepwise", "retry_once"])
         # Most are short, some long.
-        seconds = 0.0 if script == "retry_once" else round(min(3.0, self._chances.expovariate(1.5)), 2)
+        longest = {"linger": 1.0, "retry_once": 0.0}.get(script, 3.0)
+        seconds = round(min(longest, self._chances.expovariate(1.5)), 2)
         sources = self._chances.randint(1, 4)
         deeds: list[tuple[float, Callable[[], None]]] = []
         if self._chances.random() < 0.15:

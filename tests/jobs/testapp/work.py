@@ -35,6 +35,8 @@ def work(errand: Errand, lease: Lease) -> Effects | None:
 def _effects(errand: Errand) -> None:
     for source in range(errand.sources):
         _effect(errand, source)
+        if errand.script == "linger":
+            time.sleep(float(errand.argument) / errand.sources)
     if errand.script == "break_in_effects":
         raise DomainError("NO_EFFECT", "The effects could not be made.")
 
@@ -102,6 +104,8 @@ def _share(errand: Errand, lease: Lease) -> None:
 SCRIPTS: dict[str, Callable[[Errand, Lease], None]] = {
     "succeed": lambda errand, lease: None,
     "break_in_effects": lambda errand, lease: None,
+    # Takes its time over its effects, within the transaction that finishes it.
+    "linger": lambda errand, lease: None,
     "last": lambda errand, lease: _last(float(errand.argument), lease),
     "refuse": _refuse,
     "crash": _crash,
