@@ -9,7 +9,7 @@ ifdef DATA
 export KJXLKJ_DATA_DIR := $(DATA)
 endif
 
-.PHONY: run test install lint bench clean
+.PHONY: run test install lint bench soak clean
 
 run: $(VENV)/.installed  ## Everything on this machine: database, web, workers. VAULT=path PORT=8000 DATA=var
 	@exec $(BIN)/python manage.py up --port $(PORT) $(if $(VAULT),--vault "$(VAULT)")
@@ -32,6 +32,10 @@ lint: $(VENV)/.installed-dev  ## Style, types, layers, templates, migrations, de
 
 bench: $(VENV)/.installed-dev  ## Figures as ratios to floors measured in the same run
 	$(BIN)/python -m benchmarks
+
+soak: $(VENV)/.installed-dev  ## Everything is killed at every moment, then for five minutes at random. SEED=number repeats a run
+	$(BIN)/python -m tests.faults.matrix $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.faults.soak $(if $(SEED),--seed $(SEED))
 
 clean:  ## Removes the environment; never the data
 	rm -rf $(VENV)

@@ -17,7 +17,7 @@ from django_q.models import OrmQ, Schedule
 from kjxlkj.errors import Conflict
 from kjxlkj.jobs import health
 from kjxlkj.jobs.supervisor import Supervisor
-from tests.faults.conftest import Running, is_alive
+from tests.faults.running import Running, is_alive
 from tests.jobs.conftest import add_errand, history, wait_for
 from tests.jobs.testapp.models import Errand
 
@@ -42,22 +42,11 @@ def assert_each_done_once(errands: list[Errand]) -> None:
         assert (errand.status, errand.error_code, errand.effects.count()) == ("succeeded", "", 1), history(errand)
 
 
-@pytest.mark.parametrize("victim", ["main", "sentinel", "pusher", "monitor"])
-def test_a_part_of_the_cluster_is_killed(supervise: Supervise, victim: str) -> None:
-    running = supervise()
-    errands = [add_errand("last", 0.3) for _ in range(6)]
-    wait_for(lambda: Errand.objects.filter(status="running").exists())
-    running.part(victim).kill()
-    assert_each_done_once(errands)
-    # And it goes on.
-    assert_each_done_once([add_errand()])
-
-
 def test_idle_workers_are_killed(supervise: Supervise) -> None:
     """One of them holds the lock of the queue while it waits: nothing would ever be read again."""
     running = supervise()
-    for name in ("worker", "other worker"):
-        running.part(name).kill()
+    for worker in running.parts("worker"):
+        worker.kill()
     assert_each_done_once([add_errand() for _ in range(4)])
 
 
@@ -103,16 +92,6 @@ def test_a_busy_worker_is_killed(supervise: Supervise) -> None:
     assert_each_done_once([errand, *others])
     assert errand.attempts == 2
     assert "running>queued" in history(errand)
-
-
-def test_a_job_that_kills_its_workers_fails_and_others_go_on(supervise: Supervise) -> None:
-    supervise()
-    poison = add_errand("kill")
-    others = [add_errand("last", 0.1) for _ in range(6)]
-    wait_for(all_finished, 60)
-    poison.refresh_from_db()
-    assert (poison.status, poison.error_code, poison.attempts) == ("failed", "WORKER_LOST", 3)
-    assert_each_done_once(others)
 
 
 def test_all_connections_are_cut(supervise: Supervise) -> None:
@@ -176,17 +155,6 @@ def test_nothing_survives_a_supervisor_that_is_killed(supervise: Supervise, free
     running.processes()
     running.signal(signal.SIGKILL)
     wait_for(lambda: running.left_behind() == [])
-
-
-def test_the_next_supervisor_takes_up_what_a_killed_one_left(supervise: Supervise) -> None:
-    first = supervise()
-    errand = add_errand("last", 0.5)
-    wait_for(lambda: Errand.objects.get(pk=errand.pk).status == "running")
-    first.processes()
-    first.signal(signal.SIGKILL)
-    first.process.wait()
-    supervise()
-    assert_each_done_once([errand])
 
 
 def test_a_plain_qcluster_works_is_known_to_be_well_and_sweeps_for_itself(qcluster: Callable[[], Running]) -> None:
