@@ -21,7 +21,7 @@ from benchmarks.workers import wait_until, workers
 
 JOBS = 2000
 WORKERS = 4
-ROUNDS = 3
+ROUNDS = 5
 LEAST_RATIO = 1.0
 
 LONG_JOBS = 160
