@@ -51,4 +51,4 @@ def _row(figure: Figure) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:,.1f}"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.3g}"

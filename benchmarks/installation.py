@@ -10,6 +10,9 @@ from pathlib import Path
 
 CORPORA = Path(os.environ.get("KJXLKJ_CORPORA", Path(__file__).parents[2] / "shared" / "corpora"))
 
+# Where `peer` finds the address of the database, as it knows nothing of Django.
+CONNINFO = "KJXLKJ_BENCH_CONNINFO"
+
 
 class CorpusMissing(Exception):
     """Says which corpus, and where it was looked for."""
@@ -23,7 +26,7 @@ def corpus(name: str) -> Path:
 
 
 @contextmanager
-def fresh_installation() -> Iterator[Path]:
+def fresh_installation(settings: str = "kjxlkj.settings") -> Iterator[Path]:
     """Django, set up on an empty, migrated database, and a data directory (yielded). Both are gone afterwards.
 
     The database is the embedded one, or a new one on the server of DATABASE_URL. To be entered once in a process,
@@ -32,7 +35,7 @@ def fresh_installation() -> Iterator[Path]:
     # Stopped or interrupted: either way everything is put away.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="kjxlkj-bench-") as folder, _database(os.environ.get("DATABASE_URL")):
-        os.environ.update(KJXLKJ_DATA_DIR=folder, DJANGO_SETTINGS_MODULE="kjxlkj.settings")
+        os.environ.update(KJXLKJ_DATA_DIR=folder, DJANGO_SETTINGS_MODULE=settings)
         os.environ.setdefault("KJXLKJ_LOG_LEVEL", "WARNING")
         import django
 

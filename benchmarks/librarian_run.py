@@ -5,17 +5,15 @@ time is from the launch to the end of the last run; building the index, which ha
 """
 
 import io
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
 
 from benchmarks.figures import Figure, tell
 from benchmarks.installation import CorpusMissing, corpus, fresh_installation
+from benchmarks.workers import wait_until, workers
 
 if TYPE_CHECKING:
     from automation.models import Run
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 
 SOURCES_PER_RUN = 50
 BOUND_SECONDS = 60
-# So long we wait for what should be there in less, before we call it broken.
-PATIENCE_SECONDS = 900
 
 
 def main() -> None:
@@ -82,25 +78,6 @@ def stage_seconds(run: "Run") -> float:
 # --- Workers --------------------------------------------------------------------------------------
 
 
-@contextmanager
-def workers() -> Iterator["Child"]:
-    """The supervisor with its workers and without web, once they answer; all of it stopped afterwards."""
-    from kjxlkj.jobs import health
-    from kjxlkj.jobs.child import Child
-
-    manage = str(Path(__file__).parents[1] / "manage.py")
-    supervisor = Child(name="supervisor", command=[sys.executable, manage, "supervise"], environment={})
-    supervisor.start()
-    try:
-        wait_until(lambda: health.snapshot()["ready"], supervisor)
-        yield supervisor
-    finally:
-        supervisor.ask_to_stop()
-        with suppress(RuntimeError):
-            wait_until(lambda: not supervisor.is_running, None)
-        supervisor.kill()
-
-
 def watch(supervisor: "Child") -> tuple[int, int]:
     """Wait for all runs to end; returns the peak of the largest process and of all together, in MB."""
     from automation.models import Run
@@ -127,17 +104,6 @@ def memory(supervisor: "Child") -> list[int]:
                 with suppress(psutil.NoSuchProcess):
                     sizes.append(each.memory_info().rss // 2**20)
     return sizes
-
-
-def wait_until(reached: Callable[[], bool], supervisor: "Child | None") -> None:
-    """Raises RuntimeError when `supervisor` has ended, or patience has."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not reached():
-        if supervisor is not None and not supervisor.is_running:
-            raise RuntimeError("The supervisor has ended.")
-        if time.monotonic() > deadline:
-            raise RuntimeError(f"Not there after {PATIENCE_SECONDS} s.")
-        time.sleep(0.1)
 
 
 if __name__ == "__main__":
