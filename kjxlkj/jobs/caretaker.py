@@ -14,6 +14,8 @@ from kjxlkj.jobs.processes import resident_megabytes
 
 logger = logging.getLogger(__name__)
 
+_RETIRE_SECONDS = 5.0
+
 
 class Caretaker:
     """Sweeps, gives back what dead workers held, and judges by their signs of life which clusters have stalled."""
@@ -39,6 +41,23 @@ class Caretaker:
         if self._thread is not None:
             # Not for ever: the database may not answer, and the thread dies with the process.
             self._thread.join(timeout=2)
+
+    def retire(self) -> None:
+        """Give back what the stopped workers held. A database that does not answer is not waited for."""
+        retiring = threading.Thread(target=self._retire, name="retiring", daemon=True)
+        retiring.start()
+        retiring.join(_RETIRE_SECONDS)
+        if retiring.is_alive():
+            logger.warning("The database does not answer; leases of the stopped workers run out by themselves.")
+
+    def _retire(self) -> None:
+        try:
+            for cluster in self._clusters:
+                recovery.retire(cluster.name)
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("The database is away; leases of the stopped workers run out by themselves: %s", error)
+        finally:
+            connection.close()
 
     def _run(self) -> None:
         periods = {self._look: settings.JOB_CANARY_SECONDS, self._sweep: settings.JOB_SWEEP_SECONDS}

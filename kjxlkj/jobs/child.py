@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
 # Who lived for so long did not die of its start: the next pause is a short one again.
-_STEADY_SECONDS = 10.0
+_STEADY_SECONDS = 4.0
 
 
 class Child:

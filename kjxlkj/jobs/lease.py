@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
 from uuid import UUID
@@ -16,7 +17,7 @@ from kjxlkj.jobs.transitions import Progress
 
 logger = logging.getLogger(__name__)
 
-# How often the heartbeat looks up: the most that reported progress lags behind.
+# How often the heartbeat looks up: the most that reported progress and a person's cancel lag behind.
 _TICK_SECONDS = 1.0
 
 
@@ -79,25 +80,33 @@ class Lease:
     def _beat(self) -> None:
         interval = min(_TICK_SECONDS, settings.JOB_LEASE_SECONDS / (2 * transitions.RENEWALS))
         next_renewal = monotonic() + settings.JOB_LEASE_SECONDS / transitions.RENEWALS
+        beaten = False
+        while not self._lost and not self._stop.wait(interval):
+            beaten = True
+            if monotonic() >= next_renewal or self.reported != self._shown:
+                self._ask(self._renew)
+                next_renewal = monotonic() + settings.JOB_LEASE_SECONDS / transitions.RENEWALS
+            else:
+                self._ask(self._look)
+        if beaten:
+            connection.close()
+
+    def _ask(self, question: Callable[[], None]) -> None:
         try:
-            while not self._lost and not self._stop.wait(interval):
-                if monotonic() >= next_renewal or self.reported != self._shown:
-                    self._renew()
-                    next_renewal = monotonic() + settings.JOB_LEASE_SECONDS / transitions.RENEWALS
-        finally:
+            question()
+        except (DatabaseError, InterfaceError) as error:
+            # The database may be back before the lease is over; until then work that checks goes on.
+            logger.warning("job %s: its lease could not be looked after: %s", self.job.pk, error)
             connection.close()
 
     def _renew(self) -> None:
         sent_at, progress = monotonic(), self.reported
-        try:
-            answer = transitions.renew(type(self.job), self.job.pk, self.token, progress)
-        except (DatabaseError, InterfaceError) as error:
-            # The database may be back before the lease is over; until then work that checks goes on.
-            logger.warning("job %s: its lease could not be renewed: %s", self.job.pk, error)
-            connection.close()
-            return
-        self._heed(answer)
+        self._heed(transitions.renew(type(self.job), self.job.pk, self.token, progress))
         self._deadline, self._shown = sent_at + settings.JOB_LEASE_SECONDS, progress
+
+    def _look(self) -> None:
+        """A person who cancels the job does not wait for the next renewal."""
+        self._heed(transitions.look(type(self.job), self.job.pk, self.token))
 
     def _heed(self, cancel_requested: bool | None) -> None:
         self._lost = self._lost or cancel_requested is None

@@ -43,12 +43,12 @@ def post(model: type[Job], jobs: Sequence[Job]) -> None:
             FROM unnest(%s::uuid[], %s::text[]) AS given (job_id, payload)
         ), posted AS (
             INSERT INTO django_q_ormq (id, key, payload, lock)
-            SELECT number, CASE WHEN queue = ANY(%s) THEN queue ELSE %s END, payload,
-                   greatest(not_before, clock_timestamp())
-            FROM wake JOIN {table} ON id = job_id
+            SELECT wake.number, CASE WHEN job.queue = ANY(%s) THEN job.queue ELSE %s END, wake.payload,
+                   greatest(job.not_before, clock_timestamp())
+            FROM wake JOIN {table} AS job ON job.id = wake.job_id
             RETURNING key
         ), remembered AS (
-            UPDATE {table} SET message_id = number FROM wake WHERE id = job_id
+            UPDATE {table} AS job SET message_id = wake.number FROM wake WHERE job.id = wake.job_id
         )
         SELECT pg_notify(%s || key, '') FROM posted GROUP BY key"""  # noqa: S608 - the name of one of our tables
     parameters: list[Any] = [

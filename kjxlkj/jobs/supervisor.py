@@ -15,10 +15,9 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import connection
 
 from kjxlkj.errors import Conflict
-from kjxlkj.jobs import recovery
 from kjxlkj.jobs.caretaker import Caretaker
 from kjxlkj.jobs.child import Child
 
@@ -66,6 +65,8 @@ class Supervisor:
         finally:
             caretaker.stop()
             self._stop()
+            caretaker.retire()
+            connection.close()
             _let_go_of_database()
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -79,7 +80,7 @@ class Supervisor:
             self._on_ready = None
 
     def _stop(self) -> None:
-        """Ask, wait, kill; then give back at once what the killed workers held, without the attempt counting."""
+        """Ask, wait, kill."""
         for child in self._children:
             child.ask_to_stop()
         deadline = time.monotonic() + settings.JOB_GRACE_SECONDS
@@ -87,13 +88,6 @@ class Supervisor:
             time.sleep(_TICK_SECONDS)
         for child in self._children:
             child.kill()
-        try:
-            for cluster in self._clusters:
-                recovery.retire(cluster.name)
-        except (DatabaseError, InterfaceError) as error:
-            logger.warning("The database is away; leases of the stopped workers run out by themselves: %s", error)
-        finally:
-            connection.close()
 
 
 def _let_go_of_database() -> None:

@@ -19,6 +19,9 @@ from kjxlkj.jobs.models import Job, JobStatus
 
 J = TypeVar("J", bound=Job)
 
+# Of whoever holds the row: a host that is cut off in the middle of its transaction keeps the lock for as long as the
+# server takes it for alive, and nobody could take the job over. Once its lease is over, so is its transaction.
+_BOUNDED = "set_config('idle_in_transaction_session_timeout', %(bound)s, true) <> ''"
 _NO_LEASE = "lease_token = NULL, lease_owner = '', lease_expires_at = NULL"
 _PROGRESS = "progress_done = %(done)s, progress_total = %(total)s, progress_label = %(label)s"
 
@@ -60,7 +63,11 @@ def _sql(model: type[Job], statement: str) -> str:
 
 
 def _move(model: type[J], statement: str, **parameters: Any) -> list[J]:
-    return list(model._base_manager.raw(_sql(model, statement), parameters))
+    return list(model._base_manager.raw(_sql(model, statement), parameters | _bound()))
+
+
+def _bound() -> dict[str, str]:
+    return {"bound": f"{settings.JOB_LEASE_SECONDS * 1000:.0f}"}
 
 
 def claim(model: type[J], pk: UUID, token: UUID) -> tuple[J, str] | None:
@@ -81,11 +88,12 @@ def claim(model: type[J], pk: UUID, token: UUID) -> tuple[J, str] | None:
             WHERE id = %(pk)s AND attempts < max_attempts AND NOT cancel_requested
               AND (status = 'queued' AND coalesce(not_before <= clock_timestamp(), true)
                    OR status = 'running' AND lease_expires_at <= clock_timestamp())
+              AND {bounded}
             FOR NO KEY UPDATE
         ) AS old
         WHERE job.id = old.old_id
         RETURNING job.*, old.previous_status
-        """,
+        """.replace("{bounded}", _BOUNDED),
         pk=pk,
         token=token,
         owner=f"{cluster_name()}/{os.getpid()}",
@@ -109,6 +117,10 @@ def renew(model: type[Job], pk: UUID, token: UUID, progress: Progress) -> bool |
         "total": progress.total,
         "label": progress.label,
     }
+    return _cancel_requested(model, statement, parameters)
+
+
+def _cancel_requested(model: type[Job], statement: str, parameters: dict[str, Any]) -> bool | None:
     with connection.cursor() as cursor:
         cursor.execute(_sql(model, statement), parameters)
         row = cursor.fetchone()
@@ -117,8 +129,16 @@ def renew(model: type[Job], pk: UUID, token: UUID, progress: Progress) -> bool |
 
 def hold(model: type[Job], pk: UUID, token: UUID) -> bool | None:
     """Lock the row for the rest of this transaction, so that nobody can take the job over. Returns as `renew`."""
-    rows = model._base_manager.filter(pk=pk, lease_token=token).select_for_update(no_key=True)
-    return rows.values_list("cancel_requested", flat=True).first()
+    statement = f"""
+        SELECT cancel_requested FROM {{table}} WHERE id = %(pk)s AND lease_token = %(token)s AND {_BOUNDED}
+        FOR NO KEY UPDATE"""  # noqa: S608 - see _sql
+    return _cancel_requested(model, statement, {"pk": pk, "token": token, **_bound()})
+
+
+def look(model: type[Job], pk: UUID, token: UUID) -> bool | None:
+    """As `renew`, without renewing."""
+    statement = "SELECT cancel_requested FROM {table} WHERE id = %(pk)s AND lease_token = %(token)s"
+    return _cancel_requested(model, statement, {"pk": pk, "token": token})
 
 
 def succeed(model: type[J], pk: UUID, token: UUID, progress: Progress) -> list[J]:
@@ -127,7 +147,7 @@ def succeed(model: type[J], pk: UUID, token: UUID, progress: Progress) -> list[J
         f"""
         UPDATE {{table}} SET status = 'succeeded', finished_at = clock_timestamp(), {_NO_LEASE}, {_PROGRESS},
             error_detail = '', updated_at = clock_timestamp()
-        WHERE id = %(pk)s AND lease_token = %(token)s
+        WHERE id = %(pk)s AND lease_token = %(token)s AND {_BOUNDED}
         RETURNING *""",  # noqa: S608 - see _sql
         pk=pk,
         token=token,
@@ -146,7 +166,14 @@ _FAIL = f"""
 
 def fail(model: type[J], pk: UUID, token: UUID, code: str, detail: str | None) -> list[J]:
     """`detail` None: what was kept for this."""
-    return _move(model, _FAIL + "lease_token = %(token)s RETURNING *", pk=pk, token=token, code=code, detail=detail)
+    return _move(
+        model,
+        _FAIL + f"lease_token = %(token)s AND {_BOUNDED} RETURNING *",
+        pk=pk,
+        token=token,
+        code=code,
+        detail=detail,
+    )
 
 
 def fail_queued(model: type[J], pk: UUID, code: str, detail: str) -> list[J]:

@@ -35,14 +35,8 @@ def ended(errand: Errand, minutes_ago: float, seconds: float = 2.0) -> None:
 
 def ended_long_ago(number: int) -> None:
     """Failed, since that is one step from queued; as many as an installation has after a year."""
+    Errand.objects.bulk_create(Errand(script="succeed") for _ in range(number))
     with connection.cursor() as cursor:
-        cursor.execute(
-            """INSERT INTO testapp_errand (id, status, queue, attempts, max_attempts, interruptions, cancel_requested,
-                   lease_owner, progress_done, progress_label, error_code, error_detail, request_id, script, argument)
-               SELECT gen_random_uuid(), 'queued', 'default', 0, 3, 0, false, '', 0, '', '', '', '', 'succeed', ''
-               FROM generate_series(1, %s)""",
-            [number],
-        )
         cursor.execute(
             """UPDATE testapp_errand SET status = 'failed', error_code = 'OLD', started_at = clock_timestamp(),
                    finished_at = clock_timestamp() - interval '2 hours' - random() * interval '300 days'"""

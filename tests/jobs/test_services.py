@@ -457,3 +457,28 @@ def test_a_cancelled_job_whose_worker_is_lost_ends_cancelled(short_lease: float)
     errand.refresh_from_db()
     assert (errand.status, errand.error_code) == (JobStatus.FAILED, "CANCELLED")
     assert errand.error_detail == "cancelled by Ada"
+
+
+# --- Bounds -------------------------------------------------------------------------------------------------
+
+
+def idle_bound() -> str:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        return str(cursor.fetchone()[0])
+
+
+def test_whoever_holds_the_row_of_a_job_is_cut_off_with_its_lease(short_lease: float, monkeypatch: Any) -> None:
+    """Or a host that loses its network in the middle of a transaction would keep the job for hours."""
+    bounds = {"outside": idle_bound()}
+
+    def note(errand: Errand, lease: Lease) -> None:
+        with transaction.atomic():
+            lease.guard()
+            bounds["guarded"] = idle_bound()
+        bounds["afterwards"] = idle_bound()
+
+    monkeypatch.setitem(work.SCRIPTS, "note", note)
+    monkeypatch.setattr(work, "_effect", lambda *_: bounds.update(effects=idle_bound()))
+    assert run(add_errand("note")).status == "succeeded"
+    assert bounds == {"outside": "0", "guarded": "800ms", "afterwards": "0", "effects": "800ms"}
