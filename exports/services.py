@@ -130,15 +130,11 @@ def work(job: ExportJob, lease: Lease) -> None:
         # The token in the name: a worker that was thought dead and comes back cannot touch a later one's file.
         name = keep(file, f"{folder}/{lease.token}.zip")
     # Before the job's last step, which the database refuses to a job without an artifact.
+    job.file, job.filename, job.size, job.sha256 = name, filename_of(workspace), size, sha256
+    job.summary_json = summary.as_json()
     with transaction.atomic(durable=True):
         lease.guard()
-        ExportJob.objects.filter(pk=job.pk).update(
-            file=name,
-            filename=filename_of(workspace),
-            size=size,
-            sha256=sha256,
-            summary_json=summary.as_json(),
-        )
+        job.save(update_fields=["file", "filename", "size", "sha256", "summary_json"])
 
 
 def _clear(folder: str) -> None:

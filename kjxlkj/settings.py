@@ -131,7 +131,8 @@ DATABASES = {
         # Workers and web threads live long; a restarted database is noticed at the next use.
         # No connection pool: workers fork.
         "CONN_MAX_AGE": 300,
-        "CONN_HEALTH_CHECKS": True,
+        # A worker's first statement is a claim, which is made again where the connection turns out to be dead.
+        "CONN_HEALTH_CHECKS": "KJXLKJ_CLUSTER" not in os.environ,
     }
 }
 if DATABASES["default"]["ENGINE"] == "kjxlkj.embedded_postgres":
@@ -305,7 +306,10 @@ Q_CLUSTER = {
     "ack_failures": True,
     # A schedule that was missed runs once, not once for each time it was missed.
     "catch_up": False,
-    "recycle": 500,
+    # A worker is replaced for the memory that it keeps: after many jobs, or one that took much. While it is, up to half
+    # a second, one is missing.
+    "recycle": 5000,
+    "max_rss": JOB_MEMORY_MB * 1024 // 2 or None,  # kB
     "log_level": "WARNING",
 }
 

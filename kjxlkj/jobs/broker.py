@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
@@ -21,20 +22,23 @@ logger = logging.getLogger(__name__)
 # there are, each message goes to one of them. The lock is how long django-q2 keeps it from the others.
 _TAKE = """
     WITH due AS MATERIALIZED (
-        SELECT message.id
+        SELECT message.id, message.lock
         FROM unnest(%s::text[]) AS queue,
-             LATERAL (SELECT id FROM django_q_ormq WHERE key = queue AND lock <= clock_timestamp()
+             LATERAL (SELECT id, lock FROM django_q_ormq WHERE key = queue AND lock <= clock_timestamp()
                       ORDER BY lock LIMIT %s FOR UPDATE SKIP LOCKED) AS message
     )
     UPDATE django_q_ormq AS message SET lock = clock_timestamp() + make_interval(secs => %s)
     FROM due WHERE message.id = due.id
-    RETURNING message.id, message.payload"""
+    RETURNING message.id, message.payload, due.lock"""
 
 _POST = """
     WITH posted AS (
         INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, clock_timestamp()) RETURNING id
     )
     SELECT id, pg_notify(%s, '') FROM posted"""
+
+_LARGEST_HELPING = 8
+_AT_ONCE_SECONDS = 0.03
 
 # Nothing waits for this to reach the disk: a message that comes back is delivered again, and the claim refuses it.
 _ACKNOWLEDGE = """
@@ -54,6 +58,9 @@ class NotifyingBroker(ORM):  # type: ignore[misc]  # shipped without types
     # Of the one process that takes messages: opened there, after the fork. Apart from Django's own, which
     # LISTEN would keep busy.
     _connection: Any = None
+    # How many messages were asked for the last time, and when they were handed on.
+    _helping = 1
+    _served_at = 0.0
     # When the canary is to be asked next: a `monotonic()`.
     _ask_at = 0.0
 
@@ -114,9 +121,19 @@ class NotifyingBroker(ORM):  # type: ignore[misc]  # shipped without types
         return wrapper
 
     def _take(self) -> list[tuple[int, str]]:
+        self._helping = self._next_helping()
         with self._connection.cursor() as cursor:
-            cursor.execute(_TAKE, [self._queues, Conf.BULK, Conf.RETRY])
-            return list(cursor.fetchall())
+            cursor.execute(_TAKE, [self._queues, self._helping, Conf.RETRY])
+            # In whatever order they were updated: first comes what was due first.
+            messages = [(number, payload) for number, payload, _ in sorted(cursor.fetchall(), key=itemgetter(2, 0))]
+        self._served_at = time.monotonic()
+        return messages
+
+    def _next_helping(self) -> int:
+        """Twice as many messages as the last time if those were gone at once, else one: what is taken here and waits
+        for a worker might have one elsewhere."""
+        seconds_each = (time.monotonic() - self._served_at) / self._helping
+        return min(2 * self._helping, _LARGEST_HELPING) if seconds_each < _AT_ONCE_SECONDS else Conf.BULK
 
     def _wait(self) -> None:
         # Whatever came while we looked is kept by psycopg and ends the wait at once.

@@ -8,8 +8,9 @@ import signal
 import sys
 
 import django
+from django.utils import translation
 
-from kjxlkj.jobs.processes import die_with_parent, forks_die_with_us
+from kjxlkj.jobs.processes import die_with_parent, forks_die_with_us, keep_what_is_loaded
 
 
 def main() -> int:
@@ -19,9 +20,12 @@ def main() -> int:
     forks_die_with_us()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kjxlkj.settings")
     django.setup()
+    # django-q2 translates each line of its log, written or not: a third of the time of its monitor.
+    translation.deactivate_all()
     # Reads the settings on import.
     from django_q.cluster import Cluster
 
+    keep_what_is_loaded()
     cluster = Cluster()
     cluster.start()
     cluster.sentinel.join()

@@ -1,7 +1,6 @@
 """The right to work at a job: held for a minute at a time, renewed by a heartbeat, checked before every effect."""
 
 import logging
-import threading
 from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
@@ -10,15 +9,12 @@ from uuid import UUID
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 
-from kjxlkj.jobs import transitions
+from kjxlkj.jobs import heartbeat, transitions
 from kjxlkj.jobs.models import Job
 from kjxlkj.jobs.outcomes import Cancelled, LeaseLost
 from kjxlkj.jobs.transitions import Progress
 
 logger = logging.getLogger(__name__)
-
-# How often the heartbeat looks up: the most that reported progress and a person's cancel lag behind.
-_TICK_SECONDS = 1.0
 
 
 class Lease:
@@ -33,8 +29,7 @@ class Lease:
         self._deadline = claimed_at + settings.JOB_LEASE_SECONDS
         self._lost = False
         self._cancelled = False
-        self._stop = threading.Event()
-        self._heart: threading.Thread | None = None
+        self._renew_at = monotonic() + settings.JOB_LEASE_SECONDS / transitions.RENEWALS
 
     def check(self) -> None:
         """Cheap, for inner loops. Raises LeaseLost or Cancelled: let it pass, and leave nothing half done."""
@@ -64,32 +59,25 @@ class Lease:
         if connection.in_atomic_block:
             # A second connection would not see the row: no heartbeat can beat (a test inside of its transaction).
             self._deadline = float("inf")
-            return self
-        self._heart = threading.Thread(target=self._beat, name=f"heartbeat {self.job.pk}", daemon=True)
-        self._heart.start()
+        else:
+            heartbeat.heart.keep(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        if self._heart is not None:
-            # Not for ever: the database may not answer. A late renewal finds no such token and does nothing.
-            self._heart.join(timeout=5)
+        # A renewal that is on its way finds no such token any more, and does nothing.
+        heartbeat.heart.let_go(self)
 
-    def _beat(self) -> None:
-        interval = min(_TICK_SECONDS, settings.JOB_LEASE_SECONDS / (2 * transitions.RENEWALS))
-        next_renewal = monotonic() + settings.JOB_LEASE_SECONDS / transitions.RENEWALS
-        beaten = False
-        while not self._lost and not self._stop.wait(interval):
-            beaten = True
-            if monotonic() >= next_renewal or self.reported != self._shown:
-                self._ask(self._renew)
-                next_renewal = monotonic() + settings.JOB_LEASE_SECONDS / transitions.RENEWALS
-            else:
-                self._ask(self._look)
-        if beaten:
-            connection.close()
+    def beat(self) -> None:
+        """Called each second by the heartbeat, on its thread."""
+        if self._lost:
+            return
+        if monotonic() >= self._renew_at or self.reported != self._shown:
+            self._ask(self._renew)
+            self._renew_at = monotonic() + settings.JOB_LEASE_SECONDS / transitions.RENEWALS
+        else:
+            self._ask(self._look)
 
     def _ask(self, question: Callable[[], None]) -> None:
         try:

@@ -1,6 +1,7 @@
 """Processes that end together."""
 
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -39,6 +40,13 @@ def forks_die_with_us() -> None:
         die_with_parent(parents[0])
 
     os.register_at_fork(before=before, after_in_child=in_child)
+
+
+def keep_what_is_loaded() -> None:
+    """No garbage collection need look through it again, here and in what is forked."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 def limit_memory(megabytes: int) -> None:

@@ -184,12 +184,11 @@ def _last_lines(error: Exception) -> str:
 def _succeed(kind: JobKind[Any], lease: Lease, effects: Effects | None) -> None:
     with transaction.atomic(durable=True):
         # First the guarded update: it refuses a lost lease before any effect, and locks the row until the commit.
-        rows = transitions.succeed(kind.model, lease.job.pk, lease.token, lease.reported)
-        if not rows:
+        if not transitions.succeed(lease.job, lease.token, lease.reported):
             raise LeaseLost
         if effects is not None:
             effects()
-        announce(kind, rows, JobStatus.RUNNING)
+        announce(kind, [lease.job], JobStatus.RUNNING)
 
 
 def _fail(kind: JobKind[Any], lease: Lease, code: str, detail: str | None) -> None:

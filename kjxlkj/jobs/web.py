@@ -1,12 +1,11 @@
 """Settings of gunicorn, as its configuration module (`gunicorn -c python:kjxlkj.jobs.web`)."""
 
-import gc
 import logging.config
 import os
 import signal
 from pathlib import Path
 
-from kjxlkj.jobs.processes import die_with_parent
+from kjxlkj.jobs.processes import die_with_parent, keep_what_is_loaded
 from kjxlkj.logs import configuration
 
 wsgi_app = "kjxlkj.wsgi:application"
@@ -34,8 +33,6 @@ def on_starting(server: object) -> None:
 
 
 def post_worker_init(worker: object) -> None:
-    """What is loaded by now stays: no collection need look through it again. Of a page with many cards that saves
-    a fifth, and the pauses of some tens of milliseconds that some requests had and others not."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+    """Of a page with many cards that saves a fifth, and the pauses of some tens of milliseconds that some requests had
+    and others not."""
+    keep_what_is_loaded()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from kjxlkj.jobs import services
+from kjxlkj.jobs import heartbeat, services
 from tests.jobs.testapp.models import Errand
 
 
@@ -36,7 +36,8 @@ def history(errand: Errand) -> list[str]:
 
 
 @pytest.fixture
-def short_lease(settings: Any) -> float:
-    """A lease that can be waited for."""
+def short_lease(settings: Any, monkeypatch: Any) -> float:
+    """A lease that can be waited for, and a heart that beats in time for it."""
     settings.JOB_LEASE_SECONDS = 0.8
+    monkeypatch.setattr(heartbeat, "heart", heartbeat.Heart())
     return 0.8

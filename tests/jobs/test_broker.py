@@ -81,7 +81,21 @@ def test_four_clusters_take_each_message_once() -> None:
 
 def test_messages_are_taken_in_the_order_in_which_they_became_due(broker: NotifyingBroker) -> None:
     numbers = [broker.enqueue(str(number)) for number in range(5)]
-    assert [(broker.dequeue() or [])[0][0] for _ in range(5)] == numbers
+    taken: list[int] = []
+    while batch := broker.dequeue():
+        taken += [number for number, _ in batch]
+    assert taken == numbers
+
+
+def test_messages_that_are_gone_at_once_come_in_larger_helpings_and_others_one_by_one(
+    broker: NotifyingBroker, monkeypatch: Any
+) -> None:
+    for number in range(40):
+        broker.enqueue(str(number))
+    sizes = [len(broker.dequeue() or []) for _ in range(5)]
+    assert sizes == [1, 2, 4, 8, 8]
+    broker._served_at -= 1.0  # as if eight messages had taken a second
+    assert [len(broker.dequeue() or []) for _ in range(2)] == [1, 2]
 
 
 def test_a_message_that_is_not_due_is_left(broker: NotifyingBroker, monkeypatch: Any) -> None:
