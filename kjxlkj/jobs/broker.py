@@ -3,7 +3,6 @@
 import logging
 import os
 import time
-from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
@@ -29,7 +28,7 @@ _TAKE = """
     )
     UPDATE django_q_ormq AS message SET lock = clock_timestamp() + make_interval(secs => %s)
     FROM due WHERE message.id = due.id
-    RETURNING message.id, message.payload, due.lock"""
+    RETURNING message.id, message.payload, message.key, due.lock"""
 
 _POST = """
     WITH posted AS (
@@ -98,7 +97,7 @@ class NotifyingBroker(ORM):  # type: ignore[misc]  # shipped without types
 
     @property
     def _queues(self) -> list[str]:
-        """The queue of this cluster's own, for its canary, comes first: it must not wait behind a backlog."""
+        """The queue of this cluster's own is for its canary, which must not wait behind a backlog."""
         return [cluster_name(), self.list_key]
 
     def _ask_canary(self) -> None:
@@ -112,10 +111,9 @@ class NotifyingBroker(ORM):  # type: ignore[misc]  # shipped without types
     def _listen(self) -> Any:
         wrapper = connections[Conf.ORM].copy()
         wrapper.connect()
-        # What is lost if the server crashes is a lock: the message is delivered again, and the claim refuses it.
         with wrapper.cursor() as cursor:
+            # If the server crashes, what is lost is a lock: the message is delivered again, and the claim refuses it.
             cursor.execute("SET synchronous_commit = off")
-        with wrapper.cursor() as cursor:
             for queue in self._queues:
                 cursor.execute(f"LISTEN {wrapper.ops.quote_name(channel(queue))}")
         return wrapper
@@ -124,10 +122,11 @@ class NotifyingBroker(ORM):  # type: ignore[misc]  # shipped without types
         self._helping = self._next_helping()
         with self._connection.cursor() as cursor:
             cursor.execute(_TAKE, [self._queues, self._helping, Conf.RETRY])
-            # In whatever order they were updated: first comes what was due first.
-            messages = [(number, payload) for number, payload, _ in sorted(cursor.fetchall(), key=itemgetter(2, 0))]
+            rows = cursor.fetchall()
         self._served_at = time.monotonic()
-        return messages
+        # They were updated in any order: first comes the canary, then what was due first.
+        rows.sort(key=lambda row: (row[2] == self.list_key, row[3], row[0]))
+        return [(number, payload) for number, payload, *_ in rows]
 
     def _next_helping(self) -> int:
         """Twice as many messages as the last time if those were gone at once, else one: what is taken here and waits
