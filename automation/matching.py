@@ -94,7 +94,9 @@ def _joinable(rule: Rule, depth: int, limit: int) -> list[Run]:
     the workspace, which we hold. A run that went back to the queue has read its sources already; only one never
     begun is joined.
     """
-    queued = Run.objects.filter(rule=rule, status=JobStatus.QUEUED, trigger=RunTrigger.EVENT, attempts=0, depth=depth)
+    queued = Run.objects.filter(
+        rule=rule, status=JobStatus.QUEUED, trigger=RunTrigger.EVENT, started_at=None, depth=depth
+    )
     # An import leaves hundreds of full ones; what they hold is counted there and not here.
     holding = RunSource.objects.filter(run__in=queued.values("id")).values("run_id")
     room = holding.annotate(held=Count("note_id", distinct=True)).filter(held__lt=limit).values("run_id")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
@@ -220,7 +220,7 @@ def work(run: Run, lease: Lease) -> actions.Effects | None:
 
 def _keep_trace(run: Run, lease: Lease) -> None:
     """How far a run came that did not end well; what it ends with, `kjxlkj.jobs` writes."""
-    with suppress(DatabaseError):  # the fault itself is to be told, not this one
+    with suppress(DatabaseError, InterfaceError):  # the fault itself is to be told, not this one
         Run.objects.filter(pk=run.pk, lease_token=lease.token).update(result_json=run.result_json)
 
 

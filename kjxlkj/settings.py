@@ -122,7 +122,16 @@ def _database() -> dict[str, Any]:
             f"DATABASE_URL: kjxlkj needs PostgreSQL 14 or newer and cannot use “{scheme}”. "
             "Give postgres://user:password@host:5432/name, or leave DATABASE_URL unset for the embedded server."
         )
-    return {**dj_database_url.parse(url)}
+    parsed = dj_database_url.parse(url)
+    # A link that drops everything is noticed within a minute, not after the hours that TCP waits by itself.
+    patience = {
+        "connect_timeout": 10,
+        "keepalives_idle": 20,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 50_000,  # ms
+    }
+    return {**parsed, "OPTIONS": {**patience, **parsed.get("OPTIONS", {})}}
 
 
 DATABASES = {
@@ -238,13 +247,14 @@ ATTACHMENT_MAX_BYTES = int(os.environ.get("KJXLKJ_ATTACHMENT_MAX_BYTES", 100 * 1
 
 
 # --- Jobs -------------------------------------------------------------------------------------------------------
-def _numbers(name: str, default: str = "") -> dict[str, int]:
+def _numbers(name: str, default: str = "", *, least: int = 0) -> dict[str, int]:
     """`default:2,long:1` as name → number."""
     numbers = {}
     for word in _words(name, default):
         key, _, number = word.partition(":")
-        if not (re.fullmatch(r"[a-z0-9_-]{1,32}", key) and number.isdecimal()):
-            raise ImproperlyConfigured(f"{name}: {word!r} is not a name and a number, as in 'default:2,long:1'.")
+        if not (re.fullmatch(r"[a-z0-9_-]{1,32}", key) and number.isdecimal() and int(number) >= least):
+            number_of = f"a number of {least} or more" if least else "a number"
+            raise ImproperlyConfigured(f"{name}: {word!r} is not a name and {number_of}, as in 'default:2,long:1'.")
         numbers[key] = int(number)
     return numbers
 
@@ -265,7 +275,7 @@ def _queues() -> dict[str, int]:
 JOB_QUEUES = _queues()
 # How many requests each kind of provider gets at once, over all hosts; as many as there are workers where it is not
 # named. A run that finds no free slot goes back to the queue for a moment, and no worker waits for it.
-PROVIDER_SLOTS = _numbers("KJXLKJ_PROVIDER_SLOTS")
+PROVIDER_SLOTS = _numbers("KJXLKJ_PROVIDER_SLOTS", least=1)
 # A worker that has not renewed its lease for so long is taken for dead; it renews six times as often.
 JOB_LEASE_SECONDS = float(os.environ.get("KJXLKJ_JOB_LEASE_SECONDS", 60))
 # No attempt takes longer: a job that hangs gives its worker back.

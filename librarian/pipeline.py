@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
+from functools import partial
 
 from django.conf import settings
 from django.db import transaction
@@ -15,6 +16,7 @@ from django.db import transaction
 from automation.models import Run
 from kjxlkj.errors import DomainError
 from kjxlkj.jobs.lease import Lease
+from kjxlkj.jobs.patience import patiently
 from kjxlkj.jobs.slots import slot
 from kjxlkj.notes.filters import condition_q
 from kjxlkj.notes.models import Note, NoteKind
@@ -28,6 +30,8 @@ SOURCES_PER_REQUEST = 50
 # A bound for the parser where the rule sets none: no answer is honest with more than this for each source.
 _OPERATIONS_PER_SOURCE = 8
 _LEFT_OUT_LISTED = 100
+# An answer waits for a database that is away for as long as the run may.
+_STORE_SECONDS = 30.0
 
 
 def work(run: Run, lease: Lease) -> Callable[[], None]:
@@ -160,10 +164,16 @@ def _ask(run: Run, plan: Plan, index: int, sources: Sequence[Note], lease: Lease
         response=answer.response,
         latency_ms=round((time.monotonic() - began) * 1000),
     )
+    patiently(partial(_store, exchange, lease), _STORE_SECONDS)
+    return exchange
+
+
+def _store(exchange: Exchange, lease: Lease) -> None:
+    """What was answered, and may have been paid for, before anything is done with it; once, however often tried."""
     with transaction.atomic():
         lease.guard()
-        exchange.save(force_insert=True)
-    return exchange
+        if not Exchange.objects.filter(pk=exchange.pk).exists():
+            exchange.save(force_insert=True)
 
 
 def _provider_slot(lease: Lease, provider_kind: str) -> AbstractContextManager[None]:

@@ -11,7 +11,7 @@ from django_q.brokers.orm import ORM
 from django_q.conf import Conf
 
 from kjxlkj.jobs import canaries
-from kjxlkj.jobs.messages import channel
+from kjxlkj.jobs.messages import channel, put
 from kjxlkj.jobs.patience import patiently
 from kjxlkj.jobs.transitions import cluster_name
 
@@ -20,26 +20,20 @@ logger = logging.getLogger(__name__)
 # The first due message of each queue. One statement, and whoever holds a row is passed by: however many clusters
 # there are, each message goes to one of them. The lock is how long django-q2 keeps it from the others.
 _TAKE = """
-    WITH due AS MATERIALIZED (
+    WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)), due AS MATERIALIZED (
         SELECT message.id, message.lock
         FROM unnest(%s::text[]) AS queue,
              LATERAL (SELECT id, lock FROM django_q_ormq WHERE key = queue AND lock <= clock_timestamp()
                       ORDER BY lock LIMIT %s FOR UPDATE SKIP LOCKED) AS message
     )
     UPDATE django_q_ormq AS message SET lock = clock_timestamp() + make_interval(secs => %s)
-    FROM due WHERE message.id = due.id
+    FROM due WHERE message.id = due.id AND EXISTS (SELECT FROM unhurried)
     RETURNING message.id, message.payload, message.key, due.lock"""
-
-_POST = """
-    WITH posted AS (
-        INSERT INTO django_q_ormq (key, payload, lock) VALUES (%s, %s, clock_timestamp()) RETURNING id
-    )
-    SELECT id, pg_notify(%s, '') FROM posted"""
 
 _LARGEST_HELPING = 8
 _AT_ONCE_SECONDS = 0.03
 
-# Nothing waits for this to reach the disk: a message that comes back is delivered again, and the claim refuses it.
+# Nothing waits for it to reach the disk: a message that comes back is delivered again, and the claim refuses it.
 _ACKNOWLEDGE = """
     WITH unhurried AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
     DELETE FROM django_q_ormq WHERE id = %s AND EXISTS (SELECT FROM unhurried)"""
@@ -66,9 +60,7 @@ class NotifyingBroker(ORM):  # type: ignore[misc]  # shipped without types
     def enqueue(self, task: str) -> int:
         key = self.list_key or Conf.CLUSTER_NAME
         self.get_connection()  # closes a connection that has gone stale
-        with connections[Conf.ORM].cursor() as cursor:
-            cursor.execute(_POST, [key, task, channel(key)])
-            return int(cursor.fetchone()[0])
+        return put(key, task)
 
     def dequeue(self) -> list[tuple[int, str]] | None:
         try:
@@ -112,8 +104,6 @@ class NotifyingBroker(ORM):  # type: ignore[misc]  # shipped without types
         wrapper = connections[Conf.ORM].copy()
         wrapper.connect()
         with wrapper.cursor() as cursor:
-            # If the server crashes, what is lost is a lock: the message is delivered again, and the claim refuses it.
-            cursor.execute("SET synchronous_commit = off")
             for queue in self._queues:
                 cursor.execute(f"LISTEN {wrapper.ops.quote_name(channel(queue))}")
         return wrapper

@@ -1,32 +1,66 @@
-"""Proofs of life: each cluster is asked a question, again and again, whose answer goes the whole way of a job."""
+"""Signs of life: each cluster is asked a question, again and again, whose answer goes the whole way of a job.
+
+Where each of its workers is at a job, nobody is free to answer: then the renewal of their leases is as good.
+"""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Count, DateTimeField, ExpressionWrapper, Max
 from django.db.models.functions import Now
 from django_q.models import OrmQ
 
 from kjxlkj.jobs import messages
-from kjxlkj.jobs.models import Canary
+from kjxlkj.jobs.models import Canary, JobQuerySet
+from kjxlkj.jobs.registry import kinds
 
 # Of a cluster that nobody asked for so long, nobody will want to know any more.
 _FORGOTTEN_AFTER = timedelta(hours=1)
 
 
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """The live ones of a cluster."""
+
+    number: int
+    renewed_at: datetime
+    """The latest renewal of any of them."""
+
+
+def live_leases() -> dict[str, Leases]:
+    """By cluster."""
+    found: dict[str, Leases] = {}
+    lease = timedelta(seconds=settings.JOB_LEASE_SECONDS)
+    renewed_at = ExpressionWrapper(Max("lease_expires_at") - lease, output_field=DateTimeField())
+    for kind in kinds():
+        held: Any = JobQuerySet(kind.model).live().values_list("lease_owner")
+        for owner, number, renewed in held.annotate(number=Count("pk"), renewed=renewed_at):
+            cluster = owner.rpartition("/")[0]
+            known = found.get(cluster, Leases(0, renewed))
+            found[cluster] = Leases(known.number + number, max(known.renewed_at, renewed))
+    return found
+
+
 def ask(cluster: str, queue: str, workers: int) -> None:
-    """Ask `cluster`, unless an earlier question is still on its way."""
+    """Note what signs of life `cluster` has given, and ask it, unless an earlier question is still on its way."""
+    leases = live_leases().get(cluster)
     with transaction.atomic():
         Canary.objects.get_or_create(cluster=cluster, defaults={"queue": queue, "workers": workers})
         canary = Canary.objects.select_for_update(no_key=True).annotate(now=Now()).get(pk=cluster)
         whole = _is_answered(canary)
+        signs = [canary.well_at, canary.answered_at if whole else None]
+        if leases is not None and leases.number >= workers:
+            signs.append(leases.renewed_at)
+        changes: dict[str, Any] = {"well_at": max(filter(None, signs), default=None)}
         if whole or _is_overdue(canary):
             OrmQ.objects.filter(key=cluster).delete()
             number = messages.post_to(cluster, "kjxlkj.jobs.tasks.answer_canary", cluster)
-            well_at = canary.answered_at if whole else canary.well_at
-            Canary.objects.filter(pk=cluster).update(message_id=number, asked_at=Now(), well_at=well_at)
+            changes |= {"message_id": number, "asked_at": Now()}
+        Canary.objects.filter(pk=cluster).update(**changes)
 
 
 def _is_answered(canary: Canary) -> bool:

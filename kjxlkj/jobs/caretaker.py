@@ -26,6 +26,9 @@ class Caretaker:
         self._judge_from = 0.0
         # MB that each holder of a lease was last seen using, by owner.
         self._memory: dict[str, int] = {}
+        # Clusters that were silent at the last look, and who held leases in those that were killed for it.
+        self._silent: set[str] = set()
+        self._killed: set[str] = set()
         self._due: dict[Callable[[], None], float] = {self._look: 0.0, self._sweep: 0.0}
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -95,15 +98,23 @@ class Caretaker:
         for cluster in self._clusters:
             # One that has just been started is given as long to come up.
             judged_for = time.monotonic() - max(self._judge_from, cluster.started_at)
-            if min(judged_for, silent_for.get(cluster.name, 0.0)) > settings.JOB_STALL_SECONDS:
+            is_silent = min(judged_for, silent_for.get(cluster.name, 0.0)) > settings.JOB_STALL_SECONDS
+            # At two looks: it may have been us who were stopped, or our database, or the machine asleep. Then it
+            # was asked only now, and has until the next look to answer.
+            if is_silent and cluster.name in self._silent:
+                self._killed |= recovery.holders(cluster.name)
                 cluster.has_stalled = True
+            (self._silent.add if is_silent else self._silent.discard)(cluster.name)
 
     def _give_back_from_the_dead(self, cluster: Child) -> None:
         # In this order: whoever held a lease before we counted the living, and is not among them, is dead.
         owners = recovery.holders(cluster.name)
         living = {f"{cluster.name}/{process_id}": process_id for process_id in cluster.process_ids} if owners else {}
         for owner in owners - living.keys():
-            used = self._memory.get(owner)
-            recovery.lose(owner, f"It was last seen using {used:,} MB of memory." if used else "")
+            if owner in self._killed:
+                recovery.give_back_from_stalled(owner)
+            else:
+                used = self._memory.get(owner)
+                recovery.lose(owner, f"It was last seen using {used:,} MB of memory." if used else "")
         for owner in owners & living.keys():
             self._memory[owner] = resident_megabytes(living[owner])

@@ -3,9 +3,11 @@
 As `manage.py qcluster`, which also works, but without orphans when a part of it is killed, and quicker to start.
 """
 
+import multiprocessing
 import os
 import signal
 import sys
+from types import FrameType
 
 import django
 from django.utils import translation
@@ -25,8 +27,18 @@ def main() -> int:
     # Reads the settings on import.
     from django_q.cluster import Cluster
 
+    from kjxlkj.jobs import tasks
+
+    tasks.stopping = stopping = multiprocessing.Event()
     keep_what_is_loaded()
     cluster = Cluster()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopping.set()
+        cluster.sig_handler(number, frame)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     cluster.start()
     cluster.sentinel.join()
     return 0 if cluster.has_stopped else 1

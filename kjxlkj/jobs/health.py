@@ -6,15 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, DateTimeField, DurationField, ExpressionWrapper, F, Max, Min, Q
+from django.db.models import Count, DurationField, ExpressionWrapper, F, Min, Q
 from django.db.models.functions import Coalesce, Now
 from django_q.models import OrmQ
 
+from kjxlkj.jobs import canaries
 from kjxlkj.jobs.models import Canary, JobQuerySet, JobStatus
 from kjxlkj.jobs.registry import kinds
 
 # A cluster that was not even asked for so long has nobody any more who looks after it: it is not there.
-_GONE_SECONDS = 120.0
+_GONE_AFTER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,49 +34,29 @@ class Cluster:
         return self.silent_for <= settings.JOB_STALL_SECONDS
 
 
-@dataclass(frozen=True, slots=True)
-class _Leases:
-    number: int = 0
-    renewed_age: float = 0.0
-    """Seconds since the latest renewal of any of them."""
-
-
 def clusters() -> list[Cluster]:
     """The clusters that somebody looks after, or that hold live leases."""
-    leases = _live_leases()
-    rows = (
-        Canary.objects.annotate(
-            asked_age=_age("asked_at"), well_age=_age("well_at"), silent_age=_age(Coalesce("well_at", "started_at"))
-        )
-        .filter(asked_at__isnull=False)
-        .order_by("queue", "cluster")
-    )
+    leases = canaries.live_leases()
+    rows = Canary.objects.filter(asked_at__isnull=False).annotate(now=Now()).order_by("queue", "cluster")
     return [
-        _cluster(row, leases.get(row.cluster, _Leases()))
+        _cluster(row, leases.get(row.cluster))
         for row in rows
-        if row.asked_age.total_seconds() < _GONE_SECONDS or row.cluster in leases
+        if row.now - row.asked_at < _GONE_AFTER or row.cluster in leases
     ]
 
 
-def _cluster(row: Any, leases: _Leases) -> Cluster:
-    silent_for = row.silent_age.total_seconds()
-    if leases.number >= row.workers:
-        silent_for = min(silent_for, leases.renewed_age)
-    return Cluster(row.cluster, row.queue, row.workers, leases.number, _seconds(row.well_age), silent_for)
-
-
-def _live_leases() -> dict[str, _Leases]:
-    """By cluster."""
-    found: dict[str, _Leases] = {}
-    lease = timedelta(seconds=settings.JOB_LEASE_SECONDS)
-    for kind in kinds():
-        held: Any = JobQuerySet(kind.model).live().values_list("lease_owner")
-        renewed_age = _age(ExpressionWrapper(Max("lease_expires_at") - lease, output_field=DateTimeField()))
-        for owner, number, age in held.annotate(number=Count("pk"), age=renewed_age):
-            cluster = owner.rpartition("/")[0]
-            known = found.get(cluster, _Leases(0, age.total_seconds()))
-            found[cluster] = _Leases(known.number + number, min(known.renewed_age, age.total_seconds()))
-    return found
+def _cluster(canary: Any, leases: canaries.Leases | None) -> Cluster:
+    alive_at = canary.well_at or canary.started_at
+    if leases is not None and leases.number >= canary.workers:
+        alive_at = max(alive_at, leases.renewed_at)
+    return Cluster(
+        canary.cluster,
+        canary.queue,
+        canary.workers,
+        leases.number if leases else 0,
+        (canary.now - canary.answered_at).total_seconds() if canary.answered_at else None,
+        (canary.now - alive_at).total_seconds(),
+    )
 
 
 def unserved(there: Sequence[Cluster]) -> list[str]:
@@ -117,12 +98,3 @@ def snapshot() -> dict[str, Any]:
         "queue_depth": OrmQ.objects.filter(key__in=settings.JOB_QUEUES, lock__lte=Now()).count(),
         "clusters": [{**asdict(cluster), "is_well": cluster.is_well} for cluster in there],
     }
-
-
-def _age(moment: Any) -> Any:
-    moment = F(moment) if isinstance(moment, str) else moment
-    return ExpressionWrapper(Now() - moment, output_field=DurationField())
-
-
-def _seconds(duration: Any) -> float | None:
-    return None if duration is None else float(duration.total_seconds())

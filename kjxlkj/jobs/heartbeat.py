@@ -4,15 +4,13 @@ One for all of them, one job after another: to start a thread takes longer than 
 """
 
 import logging
-import os
 import threading
 import time
 from typing import Protocol
 
-from django.conf import settings
 from django.db import connection
 
-from kjxlkj.jobs.transitions import RENEWALS
+from kjxlkj.jobs.transitions import renewal_seconds
 
 logger = logging.getLogger(__name__)
 
@@ -27,13 +25,16 @@ class Beating(Protocol):
 class Heart:
     def __init__(self) -> None:
         self._leases: set[Beating] = set()
-        self._process_id = 0
+        self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()
 
     def keep(self, lease: Beating) -> None:
+        with self._starting:
+            # Not alive after a fork, too: threads do not come along.
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+                self._thread.start()
         self._leases.add(lease)
-        if self._process_id != os.getpid():  # threads do not come along with a fork
-            self._process_id = os.getpid()
-            threading.Thread(target=self._run, name="heartbeat", daemon=True).start()
 
     def let_go(self, lease: Beating) -> None:
         self._leases.discard(lease)
@@ -41,8 +42,8 @@ class Heart:
     def _run(self) -> None:
         before: set[Beating] = set()
         while True:
-            time.sleep(min(_TICK_SECONDS, settings.JOB_LEASE_SECONDS / (2 * RENEWALS)))
-            there = set(self._leases)
+            time.sleep(min(_TICK_SECONDS, renewal_seconds() / 2))
+            there = self._leases.copy()
             # Those that have been there for a tick: short jobs come and go without a statement of ours.
             for lease in there & before:
                 self._beat(lease)

@@ -29,7 +29,7 @@ class Lease:
         self._deadline = claimed_at + settings.JOB_LEASE_SECONDS
         self._lost = False
         self._cancelled = False
-        self._renew_at = monotonic() + settings.JOB_LEASE_SECONDS / transitions.RENEWALS
+        self._renew_at = monotonic() + transitions.renewal_seconds()
 
     def check(self) -> None:
         """Cheap, for inner loops. Raises LeaseLost or Cancelled: let it pass, and leave nothing half done."""
@@ -75,7 +75,7 @@ class Lease:
             return
         if monotonic() >= self._renew_at or self.reported != self._shown:
             self._ask(self._renew)
-            self._renew_at = monotonic() + settings.JOB_LEASE_SECONDS / transitions.RENEWALS
+            self._renew_at = monotonic() + transitions.renewal_seconds()
         else:
             self._ask(self._look)
 

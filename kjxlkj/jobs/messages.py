@@ -82,11 +82,16 @@ def package(function: str, *arguments: Any) -> str:
 
 def post_to(queue: str, function: str, *arguments: Any) -> int:
     """One message that is about no job. Returns its number."""
+    return put(queue, package(function, *arguments))
+
+
+def put(queue: str, payload: str) -> int:
+    """One message, to be delivered at once. Returns its number."""
     with connection.cursor() as cursor:
         cursor.execute(
             "WITH posted AS (INSERT INTO django_q_ormq (key, payload, lock)"
             " VALUES (%s, %s, clock_timestamp()) RETURNING id)"
             " SELECT id, pg_notify(%s, '') FROM posted",
-            [queue, package(function, *arguments), channel(queue)],
+            [queue, payload, channel(queue)],
         )
         return int(cursor.fetchone()[0])

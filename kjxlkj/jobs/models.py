@@ -17,6 +17,9 @@ DEFAULT_QUEUE = "default"
 LONG_QUEUE = "long"
 LLM_QUEUE = "llm"
 
+# The code of a job that waits for something that is taken, through all its coming and going.
+POSTPONED = "POSTPONED"
+
 
 class JobStatus(models.TextChoices):
     QUEUED = "queued"
@@ -73,8 +76,8 @@ class Job(models.Model):
     queue = models.CharField(max_length=32, default=DEFAULT_QUEUE, editable=False)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
     max_attempts = models.PositiveSmallIntegerField(default=3, editable=False)
-    # Attempts that were cut off by the database's going away, and are not among `attempts`.
-    interruptions = models.PositiveSmallIntegerField(default=0, editable=False)
+    # Attempts that were cut off by what was hardly the job's fault, and are not among `attempts`.
+    interruptions = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     not_before = models.DateTimeField(null=True, editable=False)
     # The queue message that will wake a worker for this row. While the row waits and that message is gone,
     # nothing will: the sweep posts another. No foreign key, for messages come and go without asking.
@@ -90,7 +93,8 @@ class Job(models.Model):
     progress_total = models.PositiveIntegerField(null=True, editable=False)
     progress_label = models.CharField(max_length=200, blank=True, editable=False)
 
-    # Of the failure that ended it; while it is queued again, of the failure that sent it back.
+    # Of the failure that ended it; while it is queued again, of the failure that sent it back. POSTPONED stays until
+    # it ends: coming and going of a job that waits for something is no news.
     error_code = models.CharField(max_length=64, blank=True, editable=False)
     error_detail = models.TextField(blank=True, editable=False)
 
@@ -197,7 +201,8 @@ class Canary(models.Model):
     started_at = models.DateTimeField(db_default=Now())
     asked_at = models.DateTimeField(null=True)
     answered_at = models.DateTimeField(null=True)
-    # The latest answer that went the whole way, its acknowledgement too.
+    # Its latest sign of life that was noticed: an answer that went the whole way, its acknowledgement too, or, where
+    # no worker was free to answer, the renewal of a lease.
     well_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -1,6 +1,6 @@
 """What somebody outside of the workers does so that nothing is lost when they die: sweep and release."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from kjxlkj.jobs.transitions import Refund
 _BATCH = 1000
 _SWEEP_LOCK = 0x6B6A786C  # any number that nobody else uses for an advisory lock
 
+_CLUSTER_STALLED = "The workers gave no sign of life any more, and were started anew while this job was running."
 _CLUSTER_STOPPED = "The workers were stopped while this job was running."
 
 
@@ -55,12 +56,15 @@ def _only_sweeper() -> bool:
 
 
 def _forgotten(kind: JobKind[Any]) -> JobQuerySet[Any]:
-    """Due jobs whose message is gone, or was taken a sweep ago by a cluster that died, or has no worker free.
+    """Due jobs whose message is gone, or lies in a queue that nobody serves any more, or was taken a sweep ago by a
+    cluster that died, or has no worker free.
 
     Another message does no harm: it waits in the queue for whoever is free first, and while it waits there is no third.
     """
     taken_until = timedelta(seconds=settings.JOB_REDELIVERY_SECONDS - settings.JOB_SWEEP_SECONDS)
-    message = OrmQ.objects.filter(Q(lock__lte=Now()) | Q(lock__gt=Now() + taken_until), pk=OuterRef("message_id"))
+    message = OrmQ.objects.filter(
+        Q(lock__lte=Now()) | Q(lock__gt=Now() + taken_until), pk=OuterRef("message_id"), key__in=settings.JOB_QUEUES
+    )
     jobs: JobQuerySet[Any] = JobQuerySet(kind.model)
     return jobs.due().filter(~Exists(message)).order_by("created_at")
 
@@ -90,18 +94,20 @@ def lose(owner: str, note: str) -> int:
     return lost
 
 
+def give_back_from_stalled(owner: str) -> None:
+    """What a worker held that was killed with its cluster, since that had stalled: hardly by this job."""
+    _give_back([owner], "CLUSTER_STALLED", _CLUSTER_STALLED, Refund.INTERRUPTED)
+
+
 def retire(cluster: str) -> None:
     """A cluster that was stopped on purpose: its jobs go back to the queue, its canary and its queue go."""
-    owners: Sequence[str] = list(holders(cluster))
+    _give_back(holders(cluster), "WORKER_STOPPED", _CLUSTER_STOPPED, Refund.FULL)
+    canaries.forget([cluster])
+
+
+def _give_back(owners: Iterable[str], code: str, detail: str, refund: Refund) -> None:
+    which, held_by = "lease_owner = ANY(%(owners)s)", list(owners)
     for kind in kinds():
         with transaction.atomic():
-            jobs = transitions.give_back(
-                kind.model,
-                "lease_owner = ANY(%(owners)s)",
-                owners=owners,
-                code="WORKER_STOPPED",
-                detail=_CLUSTER_STOPPED,
-                refund=Refund.FULL,
-            )
+            jobs = transitions.give_back(kind.model, which, code=code, detail=detail, refund=refund, owners=held_by)
             after_give_back(kind, jobs)
-    canaries.forget([cluster])

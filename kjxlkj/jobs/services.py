@@ -17,7 +17,7 @@ from django_q.exceptions import TimeoutException
 from kjxlkj.errors import Conflict, DomainError
 from kjxlkj.jobs import messages, transitions
 from kjxlkj.jobs.lease import Lease
-from kjxlkj.jobs.models import Job, JobStatus
+from kjxlkj.jobs.models import POSTPONED, Job, JobStatus
 from kjxlkj.jobs.outcomes import Cancelled, LeaseLost, Postponed, Retry
 from kjxlkj.jobs.patience import patiently
 from kjxlkj.jobs.registry import Effects, JobKind, kind_of
@@ -53,9 +53,14 @@ def enqueue_many(jobs: Sequence[Job]) -> None:
 
 
 def announce(kind: JobKind[Any], jobs: Sequence[Job], previous: str | None) -> None:
-    """Tell the app of these jobs, within the transaction, and the log once it has committed."""
+    """Tell the app of these jobs, within the transaction, and the log once it has committed.
+
+    A job that comes again and again to see whether something is free is no news to the app.
+    """
+    news = [job for job in jobs if job.is_finished or job.error_code != POSTPONED]
+    if news:
+        kind.announce(news, previous)
     if jobs:
-        kind.announce(jobs, previous)
         transaction.on_commit(partial(_log, jobs, previous))
 
 
@@ -87,7 +92,7 @@ def _seconds_of_attempt(job: Job) -> float | None:
 def execute(label: str, job_id: UUID) -> None:
     """Run a job if it is there to be run. A message delivered twice, late or for no row does nothing."""
     kind = kind_of(label)
-    lease = patiently(partial(_claim, kind, job_id), _CLAIM_SECONDS)
+    lease = patiently(partial(_claim, kind, job_id, uuid4()), _CLAIM_SECONDS)
     if lease is None:
         return
     set_request_id(lease.job.request_id)
@@ -101,12 +106,14 @@ def execute(label: str, job_id: UUID) -> None:
         set_request_id("")
 
 
-def _claim(kind: JobKind[Any], job_id: UUID) -> Lease | None:
-    token, claimed_at = uuid4(), monotonic()
+def _claim(kind: JobKind[Any], job_id: UUID, token: UUID) -> Lease | None:
+    claimed_at = monotonic()
     with transaction.atomic(durable=True):
         claimed = transitions.claim(kind.model, job_id, token)
         if claimed is None:
-            return None
+            # Ours, if it was committed before and the answer was lost with the connection.
+            job = kind.model._base_manager.filter(pk=job_id, lease_token=token).first()
+            return Lease(job, token, claimed_at=claimed_at) if job else None
         job, previous = claimed
         announce(kind, [job], previous)
     return Lease(job, token, claimed_at=claimed_at)
@@ -151,7 +158,7 @@ def _run(kind: JobKind[Any], lease: Lease) -> None:
 def _again(error: Exception, job: Job) -> _Again:
     match error:
         case Postponed():
-            return _Again("POSTPONED", error.detail, error.delay, Refund.FULL)
+            return _Again(POSTPONED, error.detail, error.delay, Refund.FULL)
         case Retry():
             return _Again(error.code, error.detail, max(error.delay, backoff(job)))
         case LeaseLost():

@@ -1,10 +1,10 @@
 """How many may use one thing at the same time, over all hosts."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from random import uniform
 
-from django.db import connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Q
 
 from kjxlkj.jobs.lease import Lease
@@ -13,7 +13,7 @@ from kjxlkj.jobs.outcomes import Postponed
 from kjxlkj.jobs.registry import kinds
 
 # Until a job that found no slot asks again: spread, so that not all of them come at once.
-_COME_BACK_SECONDS = (2.0, 6.0)
+_COME_BACK_SECONDS = (4.0, 12.0)
 
 
 @contextmanager
@@ -25,7 +25,9 @@ def slot(lease: Lease, resource: str, most: int) -> Iterator[None]:
     try:
         yield
     finally:
-        Slot.objects.filter(pk=number).delete()
+        # Where that fails, the end of the lease frees it: what came of its use must not be lost for it.
+        with suppress(DatabaseError, InterfaceError):
+            Slot.objects.filter(pk=number).delete()
 
 
 def _take(lease: Lease, resource: str, most: int) -> int | None:

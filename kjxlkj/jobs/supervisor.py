@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from types import FrameType
 
+import psutil
 from django.conf import settings
 from django.db import connection
 
@@ -59,7 +60,7 @@ class Supervisor:
             while not self._signals:
                 caretaker.tend()
                 for child in self._children:
-                    child.tend()
+                    _tend(child)
                 self._tell_when_ready()
                 time.sleep(_TICK_SECONDS)
         finally:
@@ -67,7 +68,7 @@ class Supervisor:
             self._stop()
             caretaker.retire()
             connection.close()
-            _let_go_of_database()
+            _let_go_of_database(_DATABASE_STOP_SECONDS if self._signals < 2 else _TICK_SECONDS)
             for number, handler in before.items():
                 signal.signal(number, handler)
 
@@ -90,7 +91,15 @@ class Supervisor:
             child.kill()
 
 
-def _let_go_of_database() -> None:
+def _tend(child: Child) -> None:
+    """Where no process can be started or looked at now, that passes: the others must not go down with it."""
+    try:
+        child.tend()
+    except (OSError, psutil.Error):
+        logger.exception("%s cannot be looked after, trying again", child.name)
+
+
+def _let_go_of_database(seconds: float) -> None:
     """An embedded server that nobody else uses has stopped when this returns: nothing is left running."""
     database = settings.DATABASES["default"]
     if database["ENGINE"] != "kjxlkj.embedded_postgres":
@@ -98,7 +107,7 @@ def _let_go_of_database() -> None:
     # Not there, or not to be touched, with a server of somebody else's.
     from kjxlkj.embedded_postgres.server import release_and_wait
 
-    if not release_and_wait(database["EMBEDDED_DATA_DIR"], _DATABASE_STOP_SECONDS):
+    if not release_and_wait(database["EMBEDDED_DATA_DIR"], seconds):
         logger.warning("The embedded database is still stopping.")
 
 

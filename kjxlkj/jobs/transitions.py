@@ -26,9 +26,6 @@ _NO_LEASE = "lease_token = NULL, lease_owner = '', lease_expires_at = NULL"
 _PROGRESS = "progress_done = %(done)s, progress_total = %(total)s, progress_label = %(label)s"
 
 
-# How often a lease is renewed in its time.
-RENEWALS = 6
-
 _LOST = (
     "Worker %s ended, or its host is gone, in the middle of this job: killed, out of memory, or brought down by the "
     "work itself. It was last heard of %s s after it began."
@@ -50,6 +47,11 @@ class Progress:
     done: int = 0
     total: int | None = None
     label: str = ""
+
+
+def renewal_seconds() -> float:
+    """How often a lease is renewed: six times in its life, and as often as tells a busy cluster from a stalled one."""
+    return float(min(settings.JOB_LEASE_SECONDS / 6, settings.JOB_STALL_SECONDS / 2))
 
 
 def cluster_name() -> str:
@@ -91,7 +93,8 @@ _CLAIM = f"""
     UPDATE {{table}} SET
         status = 'running', attempts = attempts + 1, started_at = clock_timestamp(),
         lease_token = %(token)s, lease_owner = %(owner)s, lease_expires_at = clock_timestamp() + %(lease)s,
-        message_id = NULL, not_before = NULL, error_code = '', error_detail = '',
+        message_id = NULL, not_before = NULL, error_detail = '',
+        error_code = CASE error_code WHEN 'POSTPONED' THEN error_code ELSE '' END,
         progress_done = 0, progress_total = NULL, progress_label = '', updated_at = clock_timestamp()
     WHERE id = %(pk)s AND attempts < max_attempts AND NOT cancel_requested AND {_BOUNDED} AND """  # noqa: S608
 _DUE = "status = 'queued' AND coalesce(not_before <= clock_timestamp(), true)"
@@ -161,7 +164,7 @@ def succeed(job: Job, token: UUID, progress: Progress) -> bool:
     """The transition is made on `job` too, which is told of then. False: the lease was lost."""
     statement = f"""
         UPDATE {{table}} SET status = 'succeeded', finished_at = clock_timestamp(), {_NO_LEASE}, {_PROGRESS},
-            error_detail = '', updated_at = clock_timestamp()
+            error_code = '', error_detail = '', updated_at = clock_timestamp()
         WHERE id = %(pk)s AND lease_token = %(token)s AND {_BOUNDED}
         RETURNING finished_at, updated_at"""  # noqa: S608 - see _sql
     parameters = {
@@ -178,7 +181,7 @@ def succeed(job: Job, token: UUID, progress: Progress) -> bool:
     if row is None:
         return False
     job.finished_at, job.updated_at = row
-    job.status, job.error_detail = JobStatus.SUCCEEDED, ""
+    job.status, job.error_code, job.error_detail = JobStatus.SUCCEEDED, "", ""
     job.lease_token, job.lease_owner, job.lease_expires_at = None, "", None
     job.progress_done, job.progress_total, job.progress_label = progress.done, progress.total, progress.label
     return True
@@ -244,7 +247,7 @@ def lose(model: type[J], which: str, note: str, **parameters: Any) -> list[J]:
         detail=f"{_LOST} {note}".strip(),
         lease=timedelta(seconds=settings.JOB_LEASE_SECONDS),
         # It renews its lease now and then only, and so was heard of a little before the end.
-        time_limit=timedelta(seconds=settings.JOB_TIMEOUT_SECONDS - settings.JOB_LEASE_SECONDS / RENEWALS),
+        time_limit=timedelta(seconds=settings.JOB_TIMEOUT_SECONDS - renewal_seconds()),
         delay=0.0,
         **parameters,
     )

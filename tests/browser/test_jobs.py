@@ -244,6 +244,7 @@ def busy_instance(settings, launch, order, owner):
             queue=queue,
             workers=workers,
             asked_at=now,
+            answered_at=now - timedelta(seconds=answered),
             well_at=now - timedelta(seconds=answered),
         )
     for number in range(24):

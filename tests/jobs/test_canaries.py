@@ -4,8 +4,10 @@ import pytest
 from django.db.models import F
 from django_q.models import OrmQ
 
-from kjxlkj.jobs import canaries
+from kjxlkj.jobs import canaries, health, recovery
 from kjxlkj.jobs.models import Canary
+from tests.jobs.conftest import add_errand
+from tests.jobs.test_recovery import claimed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,6 +68,21 @@ def test_a_late_answer_to_a_former_question_proves_nothing_while_the_new_one_is_
     ask()
     canaries.answer("c")
     assert ask().well_at is None
+
+
+def test_while_all_workers_are_busy_their_renewals_are_signs_of_life_and_are_kept() -> None:
+    ask()
+    older(started_at=100, asked_at=4)
+    first = claimed(add_errand(), "c/1")
+    assert ask().well_at is None  # one of two workers is free to answer
+    claimed(add_errand(), "c/2")
+    seen = ask().well_at
+    assert seen is not None
+    # In the moment between two jobs nobody is there to renew.
+    recovery.lose("c/2", "")
+    assert ask().well_at == seen
+    assert health.clusters()[0].is_well
+    assert first.lease_expires_at is not None
 
 
 def test_clusters_that_nobody_asks_any_more_are_forgotten_with_their_queues() -> None:

@@ -126,13 +126,13 @@ def test_a_schedule_is_made_changed_and_deleted(client: Client) -> None:
     }
     made = client.post(f"{SCHEDULES}add/", form)
     assert made.status_code == 302, html(made)
-    schedule = Schedule.objects.get()
+    schedule = Schedule.objects.get(name="sweep")
     assert "kjxlkj.jobs.recovery.sweep" in html(client.get(SCHEDULES))
     client.post(f"{SCHEDULES}{schedule.pk}/change/", {**form, "minutes": "5"})
     schedule.refresh_from_db()
     assert schedule.minutes == 5
     client.post(f"{SCHEDULES}{schedule.pk}/delete/", {"post": "yes"})
-    assert not Schedule.objects.exists()
+    assert not Schedule.objects.filter(name="sweep").exists()
 
 
 def test_superusers_find_them_from_the_front_page_and_nobody_else_does(superuser: Any, owner: Any) -> None:

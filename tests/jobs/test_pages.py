@@ -41,6 +41,7 @@ def add_cluster(name: str, queue: str, workers: int, answered: float | None) -> 
         workers=workers,
         started_at=now - timedelta(hours=1),
         asked_at=now,
+        answered_at=None if answered is None else now - timedelta(seconds=answered),
         well_at=None if answered is None else now - timedelta(seconds=answered),
     )
 

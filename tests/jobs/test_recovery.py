@@ -85,6 +85,25 @@ def test_a_backlog_is_not_taken_for_lost_messages() -> None:
     assert recovery.sweep().woken == 0
 
 
+def test_a_job_whose_queue_is_not_served_any_more_goes_to_the_default_one(settings: Any) -> None:
+    settings.JOB_QUEUES = {"default": 2, "llm": 8}
+    errand = add_errand(queue="llm")
+    assert recovery.sweep().woken == 0
+    settings.JOB_QUEUES = {"default": 2}
+    assert recovery.sweep().woken == 1
+    errand.refresh_from_db()
+    assert OrmQ.objects.get(pk=errand.message_id).key == "default"
+    assert recovery.sweep().woken == 0
+
+
+def test_what_was_killed_with_its_stalled_cluster_has_spent_no_attempt() -> None:
+    errand = claimed(add_errand(), "host:default/11")
+    recovery.give_back_from_stalled("host:default/11")
+    errand.refresh_from_db()
+    assert (errand.status, errand.error_code) == ("queued", "CLUSTER_STALLED")
+    assert (errand.attempts, errand.interruptions) == (0, 1)
+
+
 def test_a_message_taken_by_a_cluster_that_died_is_posted_again() -> None:
     add_errand()
     redelivery = timedelta(seconds=settings.JOB_REDELIVERY_SECONDS)

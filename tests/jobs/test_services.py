@@ -224,6 +224,29 @@ def test_a_postponed_job_has_spent_no_attempt() -> None:
     assert 25 < seconds_to_wait(errand) <= 30
 
 
+def test_coming_and_going_of_a_postponed_job_is_no_news_and_its_end_is(monkeypatch: Any) -> None:
+    errand = run(add_errand("postpone"))
+    for _ in range(3):
+        due_now(errand)
+        run(errand)
+    assert history(errand) == [">queued", "queued>running"]
+    monkeypatch.setitem(work.SCRIPTS, "postpone", work.SCRIPTS["succeed"])
+    due_now(errand)
+    assert (run(errand).status, errand.error_code) == ("succeeded", "")
+    assert history(errand) == [">queued", "queued>running", "running>succeeded"]
+
+
+def test_a_claim_whose_answer_was_lost_is_still_ours() -> None:
+    errand = add_errand()
+    token = uuid4()
+    with transaction.atomic():
+        assert transitions.claim(Errand, errand.pk, token)
+    lease = services._claim(services.kind_of("testapp.errand"), errand.pk, token)
+    assert lease is not None
+    assert (lease.job.pk, lease.token) == (errand.pk, token)
+    assert services._claim(services.kind_of("testapp.errand"), errand.pk, uuid4()) is None
+
+
 def test_the_queues_timeout_is_recorded_and_passed_on(monkeypatch: Any) -> None:
     def hang(errand: Errand, lease: Lease) -> None:
         raise TimeoutException("Task exceeded maximum timeout value (3 seconds)")

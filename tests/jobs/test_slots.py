@@ -43,7 +43,7 @@ def test_who_finds_no_slot_is_postponed() -> None:
     first, second = lease_of(add_errand()), lease_of(add_errand())
     with slot(first, "model", 1), pytest.raises(Postponed) as raised, slot(second, "model", 1):
         pass
-    assert 2 <= raised.value.delay <= 6
+    assert 4 <= raised.value.delay <= 12
     assert "All 1 slots of model are taken" in raised.value.detail
 
 
