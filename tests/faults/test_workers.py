@@ -71,6 +71,18 @@ def test_a_busy_cluster_that_hangs_with_all_its_processes_alive(supervise: Super
     assert not any(is_alive(process) for process in hung)
 
 
+def test_a_supervisor_that_was_suspended_takes_nobody_for_stalled(supervise: Supervise) -> None:
+    """As when a machine was asleep, or its database did not answer for long."""
+    running = supervise()
+    main, supervisor = running.part("main"), psutil.Process(running.process.pid)
+    supervisor.suspend()
+    wait_for(lambda: health.clusters()[0].silent_for > 4.5)
+    supervisor.resume()
+    wait_for(lambda: health.clusters()[0].silent_for < 1.5)
+    assert_each_done_once([add_errand("last", 0.1)])
+    assert running.part("main") == main
+
+
 def test_readiness_tells_of_a_cluster_that_hangs(supervise: Supervise, settings: Any, client: Client) -> None:
     settings.JOB_STALL_SECONDS = 3.0
     running = supervise()
@@ -120,6 +132,18 @@ def test_an_orderly_stop_lets_short_jobs_end_and_leaves_nothing(
     assert running.process.wait(20) == 0
     assert running.left_behind() == []
     assert_each_done_once([errand])
+
+
+def test_a_stop_begins_nothing_that_was_handed_out_before(supervise: Supervise) -> None:
+    running = supervise()
+    errands = [add_errand("last", 1.5) for _ in range(10)]
+    wait_for(lambda: Errand.objects.filter(status="running").count() == 2)
+    running.processes()
+    running.signal(signal.SIGTERM)
+    assert running.process.wait(20) == 0
+    ended = Errand.objects.filter(status="succeeded", attempts=1)
+    untouched = Errand.objects.filter(status="queued", started_at=None)
+    assert (ended.count(), untouched.count()) == (2, len(errands) - 2)
 
 
 def test_a_long_job_goes_back_to_the_queue_after_the_grace_period(supervise: Supervise) -> None:
