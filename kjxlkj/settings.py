@@ -280,7 +280,8 @@ PROVIDER_SLOTS = _numbers("KJXLKJ_PROVIDER_SLOTS", least=1)
 JOB_LEASE_SECONDS = float(os.environ.get("KJXLKJ_JOB_LEASE_SECONDS", 60))
 # No attempt takes longer: a job that hangs gives its worker back.
 JOB_TIMEOUT_SECONDS = int(os.environ.get("KJXLKJ_JOB_TIMEOUT_SECONDS", 1800))
-# A job that needs more fails by itself, before the kernel kills whatever is largest. Half of the machine's memory.
+# A worker that needs more gets a MemoryError, before the kernel kills whatever is largest. By default half of the
+# machine's memory: what a container is allowed is not known here.
 JOB_MEMORY_MB = int(
     os.environ.get("KJXLKJ_JOB_MEMORY_MB", os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**21)
 )
