@@ -30,7 +30,7 @@ SOURCES_PER_REQUEST = 50
 # A bound for the parser where the rule sets none: no answer is honest with more than this for each source.
 _OPERATIONS_PER_SOURCE = 8
 _LEFT_OUT_LISTED = 100
-# An answer waits for a database that is away for as long as the run may.
+# How long an answer waits for a database that is away, before it is given up: half of a lease.
 _STORE_SECONDS = 30.0
 
 

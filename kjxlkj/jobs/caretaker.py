@@ -112,6 +112,7 @@ class Caretaker:
         living = {f"{cluster.name}/{process_id}": process_id for process_id in cluster.process_ids} if owners else {}
         for owner in owners - living.keys():
             if owner in self._killed:
+                self._killed.discard(owner)  # another worker may come by the same number
                 recovery.give_back_from_stalled(owner)
             else:
                 used = self._memory.get(owner)

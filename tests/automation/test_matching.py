@@ -134,6 +134,12 @@ def test_a_run_that_has_begun_takes_no_more(workspace, owner):
     create_note(workspace, NewNote("Two"), cause=by(owner))
     assert titles(first) == ["One"]
     assert titles(Run.objects.get(status=JobStatus.QUEUED)) == ["Two"]
+    # Nor when it is back in the queue without the attempt counting: it has read its sources, and asked about them.
+    Run.objects.filter(pk=first.pk).update(
+        status=JobStatus.QUEUED, attempts=0, lease_token=None, lease_owner="", lease_expires_at=None
+    )
+    create_note(workspace, NewNote("Three"), cause=by(owner))
+    assert titles(first) == ["One"]
 
 
 @pytest.mark.django_db

@@ -1,7 +1,9 @@
 """A run from its sources to operations: offline, over real notes, stored before it is used."""
 
+from contextlib import suppress
+
 import pytest
-from django.db import transaction
+from django.db import OperationalError, connection, transaction
 
 from automation.models import Run
 from automation.services import create_rule, launch_rule
@@ -215,6 +217,28 @@ def test_a_run_without_a_free_slot_at_its_provider_comes_back_and_asks_nothing_t
     Run.objects.filter(pk=second.pk).update(not_before=None)
     assert done(second).status == "succeeded"
     assert asked == [f"{run.id}-{index}" for run in (first, second) for index in (0, 1)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_outlasts_a_connection_that_dies_before_it_is_stored(workspace, owner, vault, settings, monkeypatch):
+    settings.PROVIDER_SLOTS = {"offline": 1}
+    answer, asked = offline.answer, []
+
+    def answered_as_the_connection_dies(workspace_id, request_id, plan, sources):
+        asked.append(request_id)
+        given = answer(workspace_id, request_id, plan, sources)
+        with suppress(OperationalError), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return given
+
+    monkeypatch.setattr(offline, "answer", answered_as_the_connection_dies)
+    run = done(launch(workspace, owner))
+    assert Exchange.objects.filter(run=run).count() == 1
+    if run.status == "queued":  # what came after it may have failed for the same reason
+        Run.objects.filter(pk=run.pk).update(not_before=None)
+        run = done(run)
+    assert run.status == "succeeded"
+    assert len(asked) == 1
 
 
 def test_runs_that_wait_for_a_model_ask_for_a_queue_of_their_own():
