@@ -38,6 +38,10 @@ TRANSITIONS = (
     (JobStatus.QUEUED, JobStatus.FAILED),
 )
 
+_NO_TRANSITION = "OLD.status <> NEW.status AND (OLD.status, NEW.status) NOT IN ({})".format(
+    ", ".join(f"('{before.value}', '{after.value}')" for before, after in TRANSITIONS)
+)
+
 J = TypeVar("J", bound="Job")
 
 
@@ -161,7 +165,11 @@ class Job(models.Model):
                 name="born_queued", operation=pgtrigger.Insert, condition=~pgtrigger.Q(new__status="queued")
             ),
             pgtrigger.FSM(
-                name="status_moves", field="status", transitions=[(a.value, b.value) for a, b in TRANSITIONS]
+                name="status_moves",
+                field="status",
+                transitions=[(a.value, b.value) for a, b in TRANSITIONS],
+                # Asked first, for it says the same and takes a tenth of the time of the function.
+                condition=pgtrigger.Condition(_NO_TRANSITION),
             ),
         ]
 
