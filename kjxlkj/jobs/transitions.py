@@ -5,9 +5,11 @@ They return the rows they moved. Whoever gets none was too late, and walks away.
 
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
+from functools import cache
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -59,6 +61,7 @@ def cluster_name() -> str:
     return os.environ.get("KJXLKJ_CLUSTER") or f"{socket.gethostname()[:60]}:{os.getppid()}"
 
 
+@cache
 def _sql(model: type[Job], statement: str) -> str:
     """Our own table names and the constants of this module are all that is ever put into the text."""
     return statement.replace("{table}", connection.ops.quote_name(model._meta.db_table))
@@ -69,20 +72,25 @@ def _move(model: type[J], statement: str, **parameters: Any) -> list[J]:
 
     Made as `raw()` makes them, which takes as long for it as PostgreSQL for the whole statement.
     """
-    fields = model._meta.concrete_fields
-    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    columns, names, converters = _shape(model)
     with connection.cursor() as cursor:
         cursor.execute(f"{_sql(model, statement)} RETURNING {columns}", parameters | _bound())
-        rows = cursor.fetchall()
-    names = [field.attname for field in fields]
-    return [model.from_db(connection.alias, names, list(map(_value, fields, row))) for row in rows]
+        rows = [list(row) for row in cursor.fetchall()]
+    for row in rows:
+        for place, convert in converters:
+            row[place] = convert(row[place], None, connection)
+    return [model.from_db(connection.alias, names, row) for row in rows]
 
 
-def _value(field: Any, value: Any) -> Any:
-    """As the field has it: PostgreSQL hands out JSON as text."""
-    for convert in field.get_db_converters(connection):
-        value = convert(value, None, connection)
-    return value
+@cache
+def _shape(model: type[Job]) -> tuple[str, list[str], list[tuple[int, Callable[..., Any]]]]:
+    """The columns of a row, the names of its attributes, and what makes their values of PostgreSQL's (JSON is text)."""
+    fields: tuple[Any, ...] = model._meta.concrete_fields
+    return (
+        ", ".join(connection.ops.quote_name(field.column) for field in fields),
+        [field.attname for field in fields],
+        [(place, convert) for place, field in enumerate(fields) for convert in field.get_db_converters(connection)],
+    )
 
 
 def _bound() -> dict[str, str]:
