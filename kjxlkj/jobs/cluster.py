@@ -12,7 +12,12 @@ from types import FrameType
 import django
 from django.utils import translation
 
-from kjxlkj.jobs.processes import die_with_parent, forks_die_with_us, keep_what_is_loaded
+from kjxlkj.jobs.processes import (
+    die_with_parent,
+    forks_die_with_us,
+    keep_what_is_loaded,
+    work_in_the_background,
+)
 
 
 def main() -> int:
@@ -20,6 +25,7 @@ def main() -> int:
     if supervisor:
         die_with_parent(int(supervisor), signal.SIGKILL)
     forks_die_with_us()
+    work_in_the_background()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "kjxlkj.settings")
     django.setup()
     # django-q2 translates each line of its log, written or not: a third of the time of its monitor.

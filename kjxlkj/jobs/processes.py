@@ -7,6 +7,7 @@ import resource
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 
@@ -40,6 +41,17 @@ def forks_die_with_us() -> None:
         die_with_parent(parents[0])
 
     os.register_at_fork(before=before, after_in_child=in_child)
+
+
+def work_in_the_background() -> None:
+    """This process, and what it forks, interrupts nobody by waking up: a page is served first.
+
+    It gets as much of the processors as before, in fewer and longer turns. Linux only.
+    """
+    if sys.platform.startswith("linux"):
+        # A sandbox may refuse it, and nothing depends on it.
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def keep_what_is_loaded() -> None:
