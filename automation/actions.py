@@ -1,7 +1,7 @@
 """What rules can do. Apps register their actions in `AppConfig.ready()`; this room imports none of them."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from automation.models import Run
@@ -16,6 +16,7 @@ Effects = Callable[[], None]
 class Action:
     """One kind of action.
 
+    `schema` is the JSON schema of its settings, without `kind`: what the admin makes a form of and the API tells.
     `faults(action_json)` lists what is wrong with its settings, each with its JSON path.
     `work(run, lease)` does the slow part outside of any transaction and returns the effects, which commit with
     the run's end (see `kjxlkj.jobs.registry.JobKind`); what it learns goes into `run.result_json`.
@@ -31,6 +32,7 @@ class Action:
     max_sources: Callable[[Mapping[str, Any]], int]
     needs_sources: bool = False
     queue: Callable[[Mapping[str, Any]], str] = lambda action_json: DEFAULT_QUEUE
+    schema: Mapping[str, Any] = field(default_factory=dict)
 
 
 _actions: dict[str, Action] = {}

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar
 
 import pgtrigger
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -27,6 +28,11 @@ class Rule(models.Model):
     workspace = models.ForeignKey(Workspace, on_delete=models.PROTECT, related_name="rules")
     name = models.CharField(max_length=200)
     trigger = models.CharField(max_length=64, default="manual")
+    schedule = models.CharField(
+        max_length=100, blank=True, help_text="A cron line in the workspace's time zone, for the trigger “schedule”."
+    )
+    # The next moment that the schedule names. Who moves it launches the rule, in one transaction.
+    next_tick_at = models.DateTimeField(null=True, blank=True, editable=False)
     condition_json = models.JSONField("condition", default=dict, blank=True)
     action_json = models.JSONField("action", default=dict)
     enabled = models.BooleanField(default=True)
@@ -57,13 +63,21 @@ class Rule(models.Model):
                 condition=Q(max_sources__isnull=True) | Q(max_sources__gte=1),
                 name="rule_max_sources_positive",
             ),
+            models.CheckConstraint(
+                condition=Q(trigger="schedule") | Q(next_tick_at=None), name="rule_only_schedules_tick"
+            ),
         ]
         indexes = [
             models.Index(
                 fields=["workspace", "trigger"],
                 condition=Q(enabled=True, deleted_at__isnull=True),
                 name="rule_by_trigger",
-            )
+            ),
+            models.Index(
+                fields=["next_tick_at"],
+                condition=Q(enabled=True, deleted_at__isnull=True, next_tick_at__isnull=False),
+                name="rule_by_tick",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -85,6 +99,12 @@ class Run(Job):
     triggering_event = models.ForeignKey(WorkspaceEvent, null=True, on_delete=models.PROTECT, related_name="+")
     trigger = models.CharField(max_length=16, choices=RunTrigger.choices)
     depth = models.PositiveSmallIntegerField(default=0, help_text="How many runs stand between this and a person.")
+    # Rules whose runs stand between this run and a person, the first of them first: none of them may fire again.
+    chain = ArrayField(models.UUIDField(), default=list, db_default=[], editable=False)
+    tick_at = models.DateTimeField(null=True, editable=False, help_text="The moment of its schedule that it is for.")
+    # The day on whose budget it counts, and the tokens it holds of that: reserved once, before work starts.
+    reserved_on = models.DateField(null=True, editable=False)
+    reserved_tokens = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     batch = models.UUIDField(null=True, db_index=True, help_text="Shared by the runs of one launch.")
     rule_snapshot = models.JSONField(default=dict)
     result_json = models.JSONField("result", default=dict)
@@ -102,6 +122,21 @@ class Run(Job):
             models.Index(fields=["workspace", "-created_at", "-id"], name="run_recent"),
             models.Index(fields=["rule", "status"], name="run_by_rule"),
         ]
+
+
+class DailyUse(models.Model):
+    """What the runs of a rule have used, or reserved, on one day of the workspace's calendar."""
+
+    rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="daily_use")
+    day = models.DateField()
+    runs = models.PositiveIntegerField(default=0)
+    tokens = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["rule", "day"], name="daily_use_once")]
+
+    def __str__(self) -> str:
+        return f"{self.rule_id} {self.day}"
 
 
 class RunSource(models.Model):
