@@ -8,20 +8,24 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import Count, Max
+from django.db.models import Count
 from django.utils import timezone
 
 from automation.models import Rule, Run, RunSource, RunTrigger
 from automation.runs import new_run, snapshot, source_limit
 from automation.triggers import triggers_of
+from automation.watch import matches
 from kjxlkj.jobs.models import JobStatus
-from kjxlkj.jobs.services import enqueue_many
+from kjxlkj.jobs.services import enqueue_many, refuse
 from kjxlkj.notes.bulk import copy_rows
-from kjxlkj.notes.filters import condition_q
-from kjxlkj.notes.models import Note
 from kjxlkj.workspaces.models import WorkspaceEvent
 
 MAX_DEPTH = 3
+
+_SOURCE = ("rule_id", "run_id", "note_id", "event_id")
+
+# Rules whose runs led to an event, the first of them first; empty for what a person did.
+Chain = tuple[UUID, ...]
 
 
 def on_events(events: Sequence[WorkspaceEvent]) -> None:
@@ -30,44 +34,52 @@ def on_events(events: Sequence[WorkspaceEvent]) -> None:
     if not fired:
         return
     triggers = {trigger for event in fired for trigger in triggers_of(event.type)}
-    rules = list(Rule.objects.enabled().filter(workspace_id=fired[0].workspace_id, trigger__in=triggers))
-    if not rules:
+    matching = matches(fired[0].workspace_id, triggers, {event.note_id for event in fired if event.note_id})
+    if not matching:
         return
-    depth = _depth_of(fired)
-    for rule in rules:
-        wanted = [event for event in fired if rule.trigger in triggers_of(event.type)]
-        if wanted and _may_fire(rule, depth):
-            _add(rule, _matching(rule, wanted), depth)
+    chains = _chains(fired)
+    for rule in Rule.objects.enabled().filter(id__in=matching).order_by("id"):
+        by_chain: dict[Chain, list[WorkspaceEvent]] = {}
+        for event in fired:
+            if rule.trigger in triggers_of(event.type) and event.note_id in matching[rule.id]:
+                by_chain.setdefault(chains.get(event.run_id, ()), []).append(event)
+        for chain, heard in by_chain.items():
+            _fire(rule, heard, chain)
 
 
-def _depth_of(events: Sequence[WorkspaceEvent]) -> int:
-    """How deep in a chain of runs these events stand; all of one transaction share their cause."""
-    run_ids = {event.run_id for event in events if event.run_id}
-    if not run_ids:
-        return 0
-    deepest: int | None = Run.objects.filter(id__in=run_ids).aggregate(deepest=Max("depth"))["deepest"]
-    return (deepest or 0) + 1
+def _chains(events: Sequence[WorkspaceEvent]) -> dict[UUID | None, Chain]:
+    """By run, which rules stand between its events and a person."""
+    caused_by = Run.objects.filter(id__in={event.run_id for event in events if event.run_id})
+    return {run_id: (*chain, rule_id) for run_id, chain, rule_id in caused_by.values_list("id", "chain", "rule_id")}
 
 
-def _may_fire(rule: Rule, depth: int) -> bool:
-    return depth == 0 or (rule.on_automation and depth <= MAX_DEPTH)
+def _fire(rule: Rule, events: Sequence[WorkspaceEvent], chain: Chain) -> None:
+    if not chain:
+        _add(rule, events, chain)
+    elif not rule.on_automation or rule.id in chain:
+        return  # it never feeds itself, nor through others
+    elif len(chain) <= MAX_DEPTH:
+        _add(rule, events, chain)
+    else:
+        _cut(rule, events, chain)
 
 
-def _matching(rule: Rule, events: Sequence[WorkspaceEvent]) -> list[WorkspaceEvent]:
-    """Those events whose note meets the rule's condition now, within this transaction."""
-    about_deleted = rule.trigger == "note.deleted"
-    notes = Note.objects.filter(condition_q(rule.condition_json), id__in={event.note_id for event in events})
-    notes = notes.filter(deleted_at__isnull=not about_deleted)
-    matching = set(notes.values_list("id", flat=True))
-    return [event for event in events if event.note_id in matching]
+def _cut(rule: Rule, events: Sequence[WorkspaceEvent], chain: Chain) -> None:
+    """A run that tells why nothing was done, so that nobody has to wonder."""
+    run = new_run(rule, RunTrigger.EVENT, event=events[0], chain=chain)
+    run.save(force_insert=True)
+    copy_rows(RunSource, _SOURCE, [(rule.id, run.id, event.note_id, event.id) for event in events])
+    names = dict(Rule.objects.filter(id__in=chain).values_list("id", "name"))
+    led_here = " → ".join(f"“{names[rule_id]}”" for rule_id in chain)
+    refuse(run, "CHAIN_TOO_DEEP", f"Not begun: {MAX_DEPTH} runs of rules led here already ({led_here}).")
 
 
-def _add(rule: Rule, events: Sequence[WorkspaceEvent], depth: int) -> None:
+def _add(rule: Rule, events: Sequence[WorkspaceEvent], chain: Chain) -> None:
     """Have the events join the rule's queued runs while these have room, then new ones."""
     waiting = list(events)
     limit = source_limit(rule)
     rows: list[tuple[UUID, UUID, UUID, UUID]] = []
-    joinable = _joinable(rule, depth, limit)
+    joinable = _joinable(rule, chain, limit)
     held: dict[UUID, set[UUID]] = {run.id: set() for run in joinable}
     for run_id, note_id in RunSource.objects.filter(run__in=held).values_list("run_id", "note_id"):
         held[run_id].add(note_id)
@@ -76,17 +88,17 @@ def _add(rule: Rule, events: Sequence[WorkspaceEvent], depth: int) -> None:
     runs = []
     starts = timezone.now() + timedelta(seconds=rule.settle_seconds)
     while waiting:
-        run = new_run(rule, RunTrigger.EVENT, event=waiting[0], depth=depth, not_before=starts)
+        run = new_run(rule, RunTrigger.EVENT, event=waiting[0], chain=chain, not_before=starts)
         runs.append(run)
         rows += _take(rule, run, waiting, set(), limit)
     if runs:
         Run.objects.bulk_create(runs)
-    copy_rows(RunSource, ("rule_id", "run_id", "note_id", "event_id"), rows)
+    copy_rows(RunSource, _SOURCE, rows)
     if runs:
         enqueue_many(runs)
 
 
-def _joinable(rule: Rule, depth: int, limit: int) -> list[Run]:
+def _joinable(rule: Rule, chain: Chain, limit: int) -> list[Run]:
     """Queued runs of the rule as it is now that have room, locked: a worker that would claim one waits, and then
     finds its new sources.
 
@@ -95,7 +107,7 @@ def _joinable(rule: Rule, depth: int, limit: int) -> list[Run]:
     begun is joined.
     """
     queued = Run.objects.filter(
-        rule=rule, status=JobStatus.QUEUED, trigger=RunTrigger.EVENT, started_at=None, depth=depth
+        rule=rule, status=JobStatus.QUEUED, trigger=RunTrigger.EVENT, started_at=None, chain=list(chain)
     )
     # An import leaves hundreds of full ones; what they hold is counted there and not here.
     holding = RunSource.objects.filter(run__in=queued.values("id")).values("run_id")

@@ -1,5 +1,6 @@
 """How a run is made from a rule."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -27,7 +28,8 @@ def new_run(
     *,
     actor: User | None = None,
     event: WorkspaceEvent | None = None,
-    depth: int = 0,
+    chain: Sequence[UUID] = (),
+    tick_at: datetime | None = None,
     batch: UUID | None = None,
     not_before: datetime | None = None,
 ) -> Run:
@@ -39,7 +41,9 @@ def new_run(
         rule=rule,
         triggering_event=event,
         trigger=trigger,
-        depth=depth,
+        depth=len(chain),
+        chain=list(chain),
+        tick_at=tick_at,
         batch=batch,
         not_before=not_before,
         rule_snapshot=snapshot(rule),

@@ -157,12 +157,15 @@ def _launch_for_event(rule: Rule, event_id: UUID, actor: User) -> Launch:
     event = WorkspaceEvent.objects.filter(pk=event_id, workspace_id=rule.workspace_id).first()
     if event is None or event.note_id is None:
         raise NotFound("EVENT_NOT_FOUND", "event_id: this workspace has no such event about a note.")
-    counted = RunSource.objects.filter(rule=rule, event=event).select_related("run").first()
-    if counted:
-        return Launch([counted.run], created=False, batch=counted.run.batch)
     run = new_run(rule, RunTrigger.MANUAL, actor=actor, event=event)
-    run.save(force_insert=True)
-    RunSource.objects.create(run=run, rule=rule, note_id=event.note_id, event=event)
+    source = RunSource(run=run, rule=rule, note_id=event.note_id, event=event)
+    try:
+        with transaction.atomic():
+            run.save(force_insert=True)
+            source.save(force_insert=True)
+    except IntegrityError:
+        counted = RunSource.objects.select_related("run").get(rule=rule, event=event)
+        return Launch([counted.run], created=False, batch=counted.run.batch)
     enqueue_many([run])
     return Launch([run], created=True)
 
@@ -186,7 +189,7 @@ def retry_run(run: Run, *, actor: User) -> Run:
     if run.status != JobStatus.FAILED:
         raise Conflict("RUN_NOT_FAILED", f"The run is {run.status}; only a failed run can be tried again.")
     _check_enabled(run.rule)
-    again = new_run(run.rule, RunTrigger.RETRY, actor=actor, event=run.triggering_event, depth=run.depth)
+    again = new_run(run.rule, RunTrigger.RETRY, actor=actor, event=run.triggering_event, chain=run.chain)
     again.result_json = {"retry_of": str(run.id)}
     again.save(force_insert=True)
     notes = list(dict.fromkeys(run.sources.values_list("note_id", flat=True)))

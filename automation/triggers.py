@@ -1,20 +1,22 @@
 """What can start a rule."""
 
 MANUAL = "manual"
+SCHEDULE = "schedule"
 NOTE_CHANGED = "note.changed"
+NOTE_DELETED = "note.deleted"
 
 NOTE_EVENTS = (
     "note.created",
     "note.updated",
     "note.retitled",
     "note.retagged",
-    "note.deleted",
+    NOTE_DELETED,
     "note.restored",
 )
 # `note.changed` stands for any of these.
-CHANGES = frozenset(NOTE_EVENTS) - {"note.deleted"}
+CHANGES = frozenset(NOTE_EVENTS) - {NOTE_DELETED}
 
-TRIGGERS = (MANUAL, NOTE_CHANGED, *NOTE_EVENTS)
+TRIGGERS = (MANUAL, SCHEDULE, NOTE_CHANGED, *NOTE_EVENTS)
 
 
 def triggers_of(event_type: str) -> set[str]:

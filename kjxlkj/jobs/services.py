@@ -231,6 +231,12 @@ def after_give_back(kind: JobKind[Any], jobs: Sequence[Job]) -> None:
     announce(kind, jobs, JobStatus.RUNNING)
 
 
+def refuse(job: Job, code: str, detail: str) -> None:
+    """End `job`, a row inserted in this transaction, before it begins."""
+    kind = kind_of(job._meta.label_lower)
+    announce(kind, transitions.fail_queued(kind.model, job.pk, code, detail), JobStatus.QUEUED)
+
+
 def cancel(job: Job, *, detail: str = "") -> None:
     """A queued job fails at once with CANCELLED; a running one does when its worker next looks.
 

@@ -1,14 +1,15 @@
 """Events become runs: each event once, many events few runs, no loops."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from django.db import IntegrityError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from automation.matching import on_events
-from automation.models import Run, RunSource
-from automation.services import create_rule, update_rule
+from automation.models import Rule, Run, RunSource
+from automation.services import create_rule, launch_rule, update_rule
 from kjxlkj.jobs.models import JobStatus
 from kjxlkj.notes.cause import Cause, by
 from kjxlkj.notes.models import CauseKind
@@ -21,6 +22,10 @@ LIBRARIAN = {"kind": "librarian_structure"}
 def make_rule(workspace, owner, **values):
     values = {"name": "R", "trigger": "note.changed", "action_json": LIBRARIAN, **values}
     return create_rule(workspace, actor=owner, **values)
+
+
+def caused_by(run, actor):
+    return Cause(CauseKind.OPERATION, actor, run_id=run.id)
 
 
 def titles(run):
@@ -103,6 +108,7 @@ def test_the_number_of_queries_does_not_grow_with_the_runs_that_wait(workspace, 
         notes[0].refresh_from_db()
         return len(asked)
 
+    queries()  # the first has more to ask: it reads the rules
     few = queries()
     create_notes(workspace, [NewNote(f"M{i}", path=f"m{i}.md") for i in range(20)], cause=by(owner))
     assert queries() == few
@@ -168,18 +174,70 @@ def test_the_number_of_queries_does_not_grow_with_the_events(workspace, owner):
 
 
 @pytest.mark.django_db
-def test_what_a_run_changes_starts_no_rule_unless_it_says_so_and_never_deeper_than_three(workspace, owner):
+def test_what_a_run_changes_starts_no_rule_unless_it_says_so_and_no_rule_feeds_itself(workspace, owner):
     silent = make_rule(workspace, owner, name="silent")
-    chained = make_rule(workspace, owner, name="chained", on_automation=True)
+    first, second = (make_rule(workspace, owner, name=name, on_automation=True) for name in ("first", "second"))
     note = create_note(workspace, NewNote("One"), cause=by(owner))
-    depths = []
-    for version in range(1, 6):
-        run = chained.runs.latest("depth", "created_at")
-        depths.append(run.depth)
-        cause = Cause(CauseKind.OPERATION, owner, run_id=run.id)
-        note = update_note(note, base_version=version, cause=cause, body=f"v{version}")
-    assert depths == [0, 1, 2, 3, 3]
-    assert {run.depth for run in silent.runs.all()} == {0}
+    note = update_note(note, base_version=1, cause=caused_by(first.runs.get(), owner), body="by the first")
+    fed = second.runs.get(depth=1)
+    assert fed.chain == [first.id]
+    update_note(note, base_version=2, cause=caused_by(fed, owner), body="by the second")
+    assert [rule.runs.count() for rule in (silent, first, second)] == [1, 1, 2]
+
+
+@pytest.mark.django_db
+def test_a_chain_of_rules_is_cut_after_three_runs_and_tells_so(workspace, owner):
+    rules = [
+        make_rule(workspace, owner, name=f"R{i}", on_automation=True, trigger="note.updated", settle_seconds=0)
+        for i in range(5)
+    ]
+    note = create_note(workspace, NewNote("One"), cause=by(owner))
+    note = update_note(note, base_version=1, cause=by(owner), body="by a person")
+    for version, rule in enumerate(rules[:4], start=2):
+        run = rule.runs.get(depth=version - 2)
+        note = update_note(note, base_version=version, cause=caused_by(run, owner), body=f"v{version}")
+    cut = rules[4].runs.get(depth=4)
+    assert (cut.status, cut.error_code, titles(cut)) == ("failed", "CHAIN_TOO_DEEP", ["One"])
+    assert "“R0” → “R1” → “R2” → “R3”" in cut.error_detail
+    assert WorkspaceEvent.objects.filter(type="run.failed", run_id=cut.id, payload__code="CHAIN_TOO_DEEP").exists()
+
+
+@pytest.mark.django_db
+def test_a_rule_whose_condition_nobody_understands_any_more_stops_no_writing(workspace, owner, caplog):
+    rule = make_rule(workspace, owner)
+    Rule.objects.filter(pk=rule.pk).update(condition_json={"a_word_of_an_older_version": 1})
+    create_note(workspace, NewNote("One"), cause=by(owner))
+    assert not Run.objects.exists()
+    assert "is never heard" in caplog.text
+
+
+@pytest.mark.django_db
+def test_a_hundred_rules_are_asked_in_as_many_queries_as_one(workspace, owner):
+    note = create_note(workspace, NewNote("One", path="one.md"), cause=by(owner))
+
+    def queries(rules):
+        for i in range(rules):
+            condition = {"any": [{"folder": f"f{i}"}, {"orphan": False}, {"not": {"untagged": True}}]}
+            make_rule(workspace, owner, name=f"{rules}-{i}", condition_json=condition)
+        for body in ("the first reads the rules", f"{rules}"):
+            note.refresh_from_db()
+            with CaptureQueriesContext(connection) as asked:
+                update_note(note, base_version=note.version, cause=by(owner), body=body)
+        return len(asked)
+
+    assert queries(1) == queries(99)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rules_that_change_are_heard_as_they_are_by_every_process_at_once(workspace, owner):
+    """Each thread keeps what it made of the rules; none may go on with it when they have changed."""
+    rule = make_rule(workspace, owner, enabled=False)
+    for number, enabled in enumerate((True, False, True, True, False)):
+        update_rule(rule, actor=owner, enabled=enabled, condition_json={"folder": f"f{number}"})
+        create_note(workspace, NewNote(f"In {number}", path=f"f{number}/a.md"), cause=by(owner))
+        create_note(workspace, NewNote(f"Out {number}", path=f"g{number}/a.md"), cause=by(owner))
+    counted = RunSource.objects.order_by("id").values_list("note__title", flat=True)
+    assert list(counted) == ["In 0", "In 2", "In 3"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -200,6 +258,27 @@ def test_no_event_is_lost_or_counted_twice_when_people_write_at_once(workspace, 
     assert sorted(counted) == sorted(events.values_list("id", flat=True))
     assert max(run.sources.count() for run in Run.objects.all()) <= 7
     assert Run.objects.count() == 12  # 80 notes in sevens: every run but the last is full
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_event_delivered_by_eight_threads_at_once_is_one_run(workspace, owner):
+    event = WorkspaceEvent.objects.get(note_id=create_note(workspace, NewNote("One"), cause=by(owner)).id)
+    rule = make_rule(workspace, owner)
+
+    def deliver(number):
+        try:
+            if number % 2:
+                return launch_rule(rule, actor=owner, event_id=event.id).runs[0].id
+            with suppress(IntegrityError), transaction.atomic():
+                on_events([event])
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(8) as pool:
+        launched = list(pool.map(deliver, range(8)))
+    run = Run.objects.get()
+    assert set(launched) == {None, run.id}
+    assert (titles(run), run.triggering_event) == (["One"], event)
 
 
 @pytest.mark.django_db
