@@ -10,8 +10,10 @@ class AutomationConfig(AppConfig):
         from automation.matching import on_events
         from automation.models import Run
         from automation.services import announce, work
-        from kjxlkj.jobs.registry import JobKind, register
+        from automation.ticks import tick
+        from kjxlkj.jobs.registry import JobKind, register, register_chore
         from kjxlkj.workspaces.events import listen
 
         register(JobKind(model=Run, work=work, announce=announce))
         listen(on_events)
+        register_chore(tick)

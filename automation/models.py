@@ -31,8 +31,10 @@ class Rule(models.Model):
     schedule = models.CharField(
         max_length=100, blank=True, help_text="A cron line in the workspace's time zone, for the trigger “schedule”."
     )
-    # The next moment that the schedule names. Who moves it launches the rule, in one transaction.
+    # The next moment that the schedule names, and the time zone that it was read in. Who moves it on launches the
+    # rule in the same transaction.
     next_tick_at = models.DateTimeField(null=True, blank=True, editable=False)
+    tick_zone = models.CharField(max_length=64, blank=True, db_default="", default="", editable=False)
     condition_json = models.JSONField("condition", default=dict, blank=True)
     action_json = models.JSONField("action", default=dict)
     enabled = models.BooleanField(default=True)

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from automation.models import Rule
+from automation.triggers import SCHEDULE
 from kjxlkj.errors import Fault
 
 LINE_MAX = 100
@@ -51,6 +53,14 @@ def next_times(line: str, time_zone: str, after: datetime, count: int = 1) -> li
         if len(times) == count:
             break
     return times
+
+
+def plan_next_tick(rule: Rule, after: datetime) -> None:
+    """Note on `rule`, without saving it, when it is due next: never, unless it is enabled and has a schedule."""
+    rule.next_tick_at, rule.tick_zone = None, ""
+    if rule.trigger == SCHEDULE and rule.enabled:
+        rule.tick_zone = rule.workspace.time_zone
+        rule.next_tick_at = next(iter(next_times(rule.schedule, rule.tick_zone, after)), None)
 
 
 def _is_cron(line: str) -> bool:

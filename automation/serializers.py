@@ -17,7 +17,8 @@ class RuleOut(serializers.ModelSerializer[Rule]):
     class Meta:
         model = Rule
         fields = [
-            "id", "workspace_id", "name", "trigger", "condition_json", "action_json", "enabled", "settle_seconds",
+            "id", "workspace_id", "name", "trigger", "schedule", "next_tick_at", "condition_json", "action_json",
+            "enabled", "settle_seconds",
             "max_sources", "on_automation", "created_by_id", "created_at", "updated_at",
         ]  # fmt: skip
         read_only_fields = fields
@@ -27,7 +28,10 @@ class RuleChange(Shape):
     """Checked by `automation.validation`, which reports every fault at once; here only the names."""
 
     name = serializers.JSONField(required=False, help_text="Unique within the workspace.")
-    trigger = serializers.JSONField(required=False, help_text="manual, note.changed, or the type of a note event.")
+    trigger = serializers.JSONField(
+        required=False, help_text="manual, schedule, note.changed, or the type of a note event."
+    )
+    schedule = serializers.JSONField(required=False, help_text="A cron line, for the trigger schedule.")
     condition_json = serializers.JSONField(required=False, help_text="Which notes. Empty: every note.")
     action_json = serializers.JSONField(required=False, help_text='What to do, by "kind".')
     enabled = serializers.JSONField(required=False)
@@ -80,7 +84,8 @@ class RunOut(JobOut[Run]):
     class Meta:
         model = Run
         fields = [
-            "id", "workspace_id", "rule_id", "rule_name", "trigger", "triggering_event_id", "depth", "batch",
+            "id", "workspace_id", "rule_id", "rule_name", "trigger", "triggering_event_id", "tick_at", "depth",
+            "chain", "batch",
             *JOB_FIELDS,
         ]  # fmt: skip
         read_only_fields = fields

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from django.utils import timezone
 from automation import actions
 from automation.models import Rule, Run, RunSource, RunTrigger
 from automation.runs import new_run, source_limit
+from automation.schedules import plan_next_tick
 from automation.validation import check_rule
 from kjxlkj.errors import Conflict, Invalid, NotFound, field_error
 from kjxlkj.ids import new_id
@@ -21,7 +23,7 @@ from kjxlkj.jobs.models import JobStatus
 from kjxlkj.jobs.services import cancel, enqueue_many
 from kjxlkj.notes.bulk import copy_rows
 from kjxlkj.notes.filters import condition_q
-from kjxlkj.notes.models import Note
+from kjxlkj.notes.models import Note, NoteQuerySet
 from kjxlkj.workspaces.events import NewEvent, record, record_for_each
 from kjxlkj.workspaces.models import User, Workspace, WorkspaceEvent
 from kjxlkj.workspaces.roles import Right, require
@@ -29,6 +31,7 @@ from kjxlkj.workspaces.roles import Right, require
 RULE_FIELDS = (
     "name",
     "trigger",
+    "schedule",
     "condition_json",
     "action_json",
     "enabled",
@@ -72,6 +75,7 @@ def _save_rule(rule: Rule, values: dict[str, Any], *, actor: User, event: str) -
         setattr(rule, field, value)
     check_rule({field: getattr(rule, field) for field in RULE_FIELDS})
     rule.name = rule.name.strip()
+    plan_next_tick(rule, timezone.now())
     try:
         with transaction.atomic():
             rule.save()
@@ -117,13 +121,18 @@ def launch_rule(
     _check_enabled(rule)
     if event_id is not None:
         return _launch_for_event(rule, event_id, actor)
-    notes = Note.objects.live().filter(condition_q(rule.condition_json), workspace_id=rule.workspace_id)
+    notes = matching_notes(rule)
     if note_ids is not None:
         notes = notes.filter(id__in=note_ids)
-    ids = list(notes.order_by("path", "id").values_list("id", flat=True))
-    if not ids and _needs_sources(rule):
+    launch = launch_for_notes(rule, notes, RunTrigger.MANUAL, actor=actor)
+    if not launch.runs:
         raise Invalid("NOTHING_MATCHES", f"No note meets the condition of rule “{rule.name}”. Loosen it.")
-    return _launch_for_notes(rule, ids, actor)
+    return launch
+
+
+def matching_notes(rule: Rule) -> NoteQuerySet:
+    """Live notes that meet the rule's condition. Raises `ConditionInvalid`."""
+    return Note.objects.live().filter(condition_q(rule.condition_json), workspace_id=rule.workspace_id)
 
 
 def _check_enabled(rule: Rule) -> None:
@@ -138,11 +147,22 @@ def _needs_sources(rule: Rule) -> bool:
     return action is not None and action.needs_sources
 
 
-def _launch_for_notes(rule: Rule, ids: Sequence[UUID], actor: User) -> Launch:
+def launch_for_notes(
+    rule: Rule,
+    notes: NoteQuerySet,
+    trigger: RunTrigger,
+    *,
+    actor: User | None = None,
+    tick_at: datetime | None = None,
+) -> Launch:
+    """As many runs as it takes for all of them; none if there is nothing to do. In the caller's transaction."""
+    ids = list(notes.order_by("path", "id").values_list("id", flat=True))
+    if not ids and _needs_sources(rule):
+        return Launch([], created=False)
     limit = source_limit(rule)
     batch = new_id()
     parts = [ids[start : start + limit] for start in range(0, len(ids), limit)] or [[]]
-    runs = [new_run(rule, RunTrigger.MANUAL, actor=actor, batch=batch) for _ in parts]
+    runs = [new_run(rule, trigger, actor=actor, batch=batch, tick_at=tick_at) for _ in parts]
     Run.objects.bulk_create(runs)
     copy_rows(
         RunSource,

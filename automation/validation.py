@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from automation import actions
-from automation.triggers import TRIGGERS
+from automation import actions, schedules
+from automation.triggers import SCHEDULE, TRIGGERS
 from kjxlkj.errors import Fault, Faulty
 from kjxlkj.notes.filters import condition_faults
 
@@ -25,6 +25,7 @@ def check_rule(values: Mapping[str, Any]) -> None:
     faults = [
         *_name_faults(values["name"]),
         *_trigger_faults(values["trigger"]),
+        *_schedule_faults(values["trigger"], values["schedule"]),
         *_condition_faults(values["condition_json"]),
         *_action_faults(values["action_json"]),
         *_number_faults("settle_seconds", values["settle_seconds"], 0, SETTLE_MAX_SECONDS),
@@ -50,6 +51,11 @@ def _trigger_faults(trigger: Any) -> list[Fault]:
     if trigger not in TRIGGERS:
         return [Fault("trigger", f"“{trigger}” is unknown. Use one of: {', '.join(TRIGGERS)}.")]
     return []
+
+
+def _schedule_faults(trigger: Any, line: Any) -> list[Fault]:
+    # Another trigger does not need it, and may keep it for later.
+    return schedules.faults(line) if trigger == SCHEDULE or line != "" else []
 
 
 def _condition_faults(condition: Any) -> list[Fault]:

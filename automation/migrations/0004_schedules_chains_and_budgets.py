@@ -31,6 +31,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='rule',
+            name='tick_zone',
+            field=models.CharField(blank=True, db_default='', default='', editable=False, max_length=64),
+        ),
+        migrations.AddField(
+            model_name='rule',
             name='schedule',
             field=models.CharField(blank=True, help_text="A cron line in the workspace's time zone, for the trigger “schedule”.", max_length=100),
         ),

@@ -1,21 +1,24 @@
 """What somebody outside of the workers does so that nothing is lost when they die: sweep and release."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django_q.models import OrmQ
 
 from kjxlkj.jobs import canaries, messages, transitions
 from kjxlkj.jobs.models import JobQuerySet, JobStatus
-from kjxlkj.jobs.registry import JobKind, kinds
+from kjxlkj.jobs.registry import JobKind, chores, kinds
 from kjxlkj.jobs.services import after_give_back
 from kjxlkj.jobs.transitions import Refund
+
+logger = logging.getLogger(__name__)
 
 # At most so many rows in one transaction; the next sweep takes the next.
 _BATCH = 1000
@@ -32,7 +35,8 @@ class Swept:
 
 
 def sweep() -> Swept:
-    """Give expired leases back and wake queued jobs that nothing will wake. One sweep at a time over all hosts."""
+    """Give expired leases back and wake queued jobs that nothing will wake, one sweep at a time over all hosts; then
+    do the chores of the apps."""
     given_back = woken = 0
     for kind in kinds():
         with transaction.atomic():
@@ -45,7 +49,19 @@ def sweep() -> Swept:
         given_back += len(lost)
         woken += len(forgotten)
     canaries.forget_the_gone()
+    for chore in chores():
+        _do(chore)
     return Swept(given_back, woken)
+
+
+def _do(chore: Callable[[], object]) -> None:
+    try:
+        chore()
+    except (DatabaseError, InterfaceError):
+        raise  # whoever sweeps knows what to do
+    except Exception:
+        # Broad, for the others' sake, and for that of the next sweep.
+        logger.exception("a chore failed")
 
 
 def _only_sweeper() -> bool:

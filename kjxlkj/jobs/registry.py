@@ -46,3 +46,17 @@ def kind_of(label: str) -> JobKind[Any]:
 
 def kinds() -> Iterator[JobKind[Any]]:
     return iter(_kinds.values())
+
+
+# What is to be looked after again and again, wherever somebody sweeps: each quick, and safe to be called at once by
+# several hosts.
+_chores: list[Callable[[], object]] = []
+
+
+def register_chore(chore: Callable[[], object]) -> None:
+    if chore not in _chores:
+        _chores.append(chore)
+
+
+def chores() -> Iterator[Callable[[], object]]:
+    return iter(_chores)
