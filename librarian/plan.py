@@ -1,12 +1,10 @@
-"""The settings of a `librarian_structure` action: read from a rule's JSON, every fault with its path."""
+"""The settings of a `librarian_structure` action: what they are, and how a run reads them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kjxlkj.errors import Fault
 from kjxlkj.jobs.models import DEFAULT_QUEUE, LLM_QUEUE
-from kjxlkj.notes.filters import condition_faults
 from librarian.models import OperationKind
 from librarian.providers import PROVIDER_KINDS
 
@@ -34,7 +32,7 @@ class Plan:
 
 
 def read_plan(action: Mapping[str, Any]) -> Plan:
-    """From an action that `plan_faults` found good."""
+    """From an action that is as `SCHEMA` says."""
     plan = action.get("plan") or {}
     provider = action.get("provider") or {}
     strict = plan.get("strict_mode", False)
@@ -64,104 +62,100 @@ def queue(action: Mapping[str, Any]) -> str:
     return DEFAULT_QUEUE if read_plan(action).provider_kind == "offline" else LLM_QUEUE
 
 
-# --- Faults ---------------------------------------------------------------------------------------
+# --- What may be set ------------------------------------------------------------------------------
 
-Check = Callable[[Any, str], list[Fault]]
+_PLAN = {
+    "goal": {
+        "type": "string",
+        "maxLength": 2_000,
+        "title": "Goal",
+        "description": "What it is for, in your words. Models read it; the offline librarian does not.",
+    },
+    "scope": {
+        "type": "object",
+        "format": "condition",
+        "title": "Look no further than",
+        "description": "Notes outside of this are neither read nor changed, whatever the rule's condition says.",
+    },
+    "allowed_kinds": {
+        "type": ["array", "null"],
+        "items": {"oneOf": [{"const": value, "title": label} for value, label in OperationKind.choices]},
+        "title": "It may propose to",
+        "description": "Tick none to allow all.",
+    },
+    "taxonomy": {
+        "type": "array",
+        "items": {"type": "string", "minLength": 1, "maxLength": 64},
+        "title": "Tags to choose from",
+        "description": "One in a line. Preferred to others, or the only ones with the next setting.",
+    },
+    "taxonomy_closed": {
+        "type": "boolean",
+        "default": False,
+        "title": "Only these tags",
+        "description": "No tag may be added that is not listed above.",
+    },
+    "min_confidence": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": 1,
+        "default": 0.5,
+        "title": "Least confidence",
+        "description": "From 0 to 1. What the librarian is less sure of is not proposed.",
+    },
+    "max_operations": {
+        "type": ["integer", "null"],
+        "minimum": 1,
+        "maximum": 100_000,
+        "title": "Proposals in one run at the most",
+        "description": "Empty: as many as there are.",
+    },
+    "style_profile": {
+        "type": "string",
+        "maxLength": 100,
+        "title": "Style",
+        "description": "How texts are to be written, such as “technical”. For models only.",
+    },
+    "strict_mode": {
+        "type": "boolean",
+        "default": False,
+        "title": "Strict mode",
+        "description": "Only new and rewritten notes, unless the kinds above say otherwise.",
+    },
+    "allow_delete": {"const": False, "description": "the librarian has no delete operation"},
+    # Everything waits for a person: there is no other mode yet.
+    "review": {"const": "manual"},
+}
 
-
-def plan_faults(action: Mapping[str, Any]) -> list[Fault]:
-    return _object(action, "action_json", _ACTION)
-
-
-def _object(value: Any, path: str, fields: Mapping[str, Check]) -> list[Fault]:
-    if not isinstance(value, dict):
-        return [Fault(path, "expected an object.")]
-    faults = []
-    for name, item in value.items():
-        where = f"{path}.{name}"
-        if name in fields:
-            faults += fields[name](item, where)
-        elif "key" in name.lower() or "token" in name.lower().split("_"):
-            faults.append(Fault(where, "no keys in rules: they come from the server's environment."))
-        else:
-            faults.append(Fault(where, f"unknown. Use one of: {', '.join(fields)}."))
-    return faults
-
-
-def _nested(fields: Mapping[str, Check]) -> Check:
-    return lambda value, path: _object(value, path, fields)
-
-
-def _one_of(*allowed: str) -> Check:
-    message = f"expected one of: {', '.join(allowed)}."
-    return lambda value, path: [] if value in allowed else [Fault(path, message)]
-
-
-def _text(most: int) -> Check:
-    def check(value: Any, path: str) -> list[Fault]:
-        if not isinstance(value, str) or len(value) > most or "\0" in value:
-            return [Fault(path, f"expected a text of at most {most:,} characters.")]
-        return []
-
-    return check
-
-
-def _boolean(value: Any, path: str) -> list[Fault]:
-    return [] if isinstance(value, bool) else [Fault(path, "expected true or false.")]
-
-
-def _whole(least: int, most: int, *, optional: bool = False) -> Check:
-    def check(value: Any, path: str) -> list[Fault]:
-        if optional and value is None:
-            return []
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            return [Fault(path, f"expected a whole number from {least} to {most:,}.")]
-        return []
-
-    return check
-
-
-def _share(value: Any, path: str) -> list[Fault]:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        return [Fault(path, "expected a number from 0 to 1.")]
-    return []
-
-
-def _texts(value: Any, path: str) -> list[Fault]:
-    if not isinstance(value, list) or not all(isinstance(item, str) and 0 < len(item) <= 64 for item in value):
-        return [Fault(path, "expected a list of labels of 1 to 64 characters.")]
-    return []
-
-
-def _kinds(value: Any, path: str) -> list[Fault]:
-    if value is None or (isinstance(value, list) and all(item in OperationKind.values for item in value)):
-        return []
-    return [Fault(path, f"expected null or a list of: {', '.join(OperationKind.values)}.")]
-
-
-def _no_delete(value: Any, path: str) -> list[Fault]:
-    return [] if value is False else [Fault(path, "expected false: the librarian has no delete operation.")]
-
-
-_ACTION: dict[str, Check] = {
-    "kind": _one_of("librarian_structure"),
-    "protocol": _one_of(PROTOCOL),
-    "provider": _nested({"provider_kind": _one_of(*PROVIDER_KINDS)}),
-    "plan": _nested(
-        {
-            "goal": _text(2_000),
-            "scope": condition_faults,
-            "taxonomy": _texts,
-            "taxonomy_closed": _boolean,
-            "style_profile": _text(100),
-            "strict_mode": _boolean,
-            "allowed_kinds": _kinds,
-            "max_operations": _whole(1, 100_000, optional=True),
-            "min_confidence": _share,
-            "allow_delete": _no_delete,
-            # Everything waits for a person: there is no other mode yet.
-            "review": _one_of("manual"),
-        }
-    ),
-    "limits": _nested({"max_sources": _whole(1, 100_000)}),
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "protocol": {"const": PROTOCOL},
+        "provider": {
+            "type": "object",
+            "title": "Who proposes",
+            "properties": {
+                "provider_kind": {
+                    "enum": list(PROVIDER_KINDS),
+                    "default": "offline",
+                    "title": "Provider",
+                    "description": "The offline librarian needs no network and no key.",
+                },
+            },
+        },
+        "plan": {"type": "object", "title": "What to propose", "properties": _PLAN},
+        "limits": {
+            "type": "object",
+            "title": "Limits",
+            "properties": {
+                "max_sources": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": 100_000,
+                    "title": "Notes in one run at the most",
+                    "description": f"Empty: {OFFLINE_MAX_SOURCES:,} for the offline librarian.",
+                },
+            },
+        },
+    },
 }
