@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from automation.budgets import Budget, daily_budget
 from automation.models import Run
 from kjxlkj.errors import Fault
 from kjxlkj.jobs.lease import Lease
@@ -22,6 +23,7 @@ class Action:
     the run's end (see `kjxlkj.jobs.registry.JobKind`); what it learns goes into `run.result_json`.
     `max_sources(action_json)` is how many notes one run takes where the rule does not say.
     `queue(action_json)` is the queue that its runs ask for.
+    `budget(action_json)` is what its runs may use in a day.
     `needs_sources`: without a note there is nothing to do, and a launch says so instead of starting a run.
     """
 
@@ -32,6 +34,7 @@ class Action:
     max_sources: Callable[[Mapping[str, Any]], int]
     needs_sources: bool = False
     queue: Callable[[Mapping[str, Any]], str] = lambda action_json: DEFAULT_QUEUE
+    budget: Callable[[Mapping[str, Any]], Budget] = daily_budget
     schema: Mapping[str, Any] = field(default_factory=dict)
 
 

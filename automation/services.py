@@ -12,6 +12,7 @@ from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
 from automation import actions
+from automation.budgets import reserve, settle
 from automation.models import Rule, Run, RunSource, RunTrigger
 from automation.runs import new_run, source_limit
 from automation.schedules import plan_next_tick
@@ -227,6 +228,7 @@ def work(run: Run, lease: Lease) -> actions.Effects | None:
     action = actions.find(kind)
     if action is None:
         raise Invalid("ACTION_UNKNOWN", f"No app offers the action “{kind}”. Change the rule, or install the app.")
+    reserve(run, lease, action.budget(run.rule_snapshot["action_json"]))
     try:
         effects = action.work(run, lease)
     except Exception:
@@ -236,7 +238,8 @@ def work(run: Run, lease: Lease) -> actions.Effects | None:
     def finish() -> None:
         if effects is not None:
             effects()
-        Run.objects.filter(pk=run.pk).update(result_json=run.result_json)
+        settle(run, run.result_json.get("tokens", 0))
+        Run.objects.filter(pk=run.pk).update(result_json=run.result_json, reserved_tokens=run.reserved_tokens)
 
     return finish
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from automation.budgets import DAILY_LIMITS
 from kjxlkj.jobs.models import DEFAULT_QUEUE, LLM_QUEUE
 from librarian.models import OperationKind
 from librarian.providers import PROVIDER_KINDS
@@ -155,6 +156,7 @@ SCHEMA = {
                     "title": "Notes in one run at the most",
                     "description": f"Empty: {OFFLINE_MAX_SOURCES:,} for the offline librarian.",
                 },
+                **DAILY_LIMITS,
             },
         },
     },
