@@ -23,7 +23,9 @@ from automation.serializers import (
     RunDetail,
     RunOut,
     RunQuery,
+    SourceOut,
 )
+from automation.trace import with_outcome
 from kjxlkj.api import NoParameters, WorkspaceScoped, acting_user, read_body, read_query, workspace_for
 from kjxlkj.workspaces.roles import Right
 
@@ -99,7 +101,7 @@ class RunViewSet(WorkspaceScoped, GenericViewSet[Run]):
     @extend_schema(parameters=[RunQuery])
     def list(self, request: Request) -> Response:
         asked: dict[str, Any] = read_query(request, RunQuery)
-        runs = self.in_workspace(self.get_queryset().defer("result_json"), asked.pop("workspace_id", None))
+        runs = self.in_workspace(with_outcome(self.get_queryset()), asked.pop("workspace_id", None))
         return self.get_paginated_response(RunOut(self.paginate_queryset(runs.filter(**asked)), many=True).data)
 
     @extend_schema(responses=RunDetail)
@@ -121,3 +123,21 @@ class RunViewSet(WorkspaceScoped, GenericViewSet[Run]):
         run = self.authorised(Right.MANAGE)
         read_body(request, NoParameters)
         return Response(RunDetail(services.retry_run(run, actor=acting_user(request))).data, 202)
+
+
+class RunSourceViewSet(WorkspaceScoped, GenericViewSet[Run]):
+    """What a run is about."""
+
+    queryset = Run.objects.select_related("workspace")
+    serializer_class = SourceOut
+    noun = "RUN"
+    ordering = ("id",)
+
+    @extend_schema(responses=SourceOut(many=True))
+    def sources(self, request: Request, pk: str) -> Response:
+        """The notes that were chosen for it. Which of them were left out, and why, is in its result."""
+        read_query(request)
+        sources = (
+            self.get_object().sources.select_related("note").only("run_id", "note__path", "note__title", "event_id")
+        )
+        return self.get_paginated_response(SourceOut(self.paginate_queryset(sources), many=True).data)

@@ -9,6 +9,7 @@ class AutomationConfig(AppConfig):
     def ready(self) -> None:
         from automation.matching import on_events
         from automation.models import Run
+        from automation.retention import hourly
         from automation.services import announce, work
         from automation.ticks import tick
         from kjxlkj.jobs.registry import JobKind, register, register_chore
@@ -17,3 +18,4 @@ class AutomationConfig(AppConfig):
         register(JobKind(model=Run, work=work, announce=announce))
         listen(on_events)
         register_chore(tick)
+        register_chore(hourly())

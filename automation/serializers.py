@@ -4,7 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from automation.models import Rule, Run, RunTrigger
+from automation import trace
+from automation.models import Rule, Run, RunSource, RunTrigger
 from kjxlkj.api import Shape
 from kjxlkj.jobs.models import JobStatus
 from kjxlkj.jobs.serializers import JOB_FIELDS, JobOut
@@ -80,20 +81,41 @@ class RunOut(JobOut[Run]):
     rule_id = serializers.UUIDField(read_only=True)
     rule_name = serializers.CharField(source="rule_snapshot.name", read_only=True)
     triggering_event_id = serializers.UUIDField(read_only=True, allow_null=True)
+    outcome = serializers.SerializerMethodField(help_text="How it ended, or where it is, in one sentence.")
 
     class Meta:
         model = Run
         fields = [
             "id", "workspace_id", "rule_id", "rule_name", "trigger", "triggering_event_id", "tick_at", "depth",
-            "chain", "batch",
+            "chain", "batch", "outcome",
             *JOB_FIELDS,
         ]  # fmt: skip
         read_only_fields = fields
 
+    def get_outcome(self, run: Run) -> str:
+        return trace.outcome(run)
+
 
 class RunDetail(RunOut):
+    triggered_by = serializers.SerializerMethodField(help_text="What started it, in one sentence.")
+
     class Meta(RunOut.Meta):
-        fields = [*RunOut.Meta.fields, "rule_snapshot", "result_json"]
+        fields = [*RunOut.Meta.fields, "triggered_by", "rule_snapshot", "result_json"]
+        read_only_fields = fields
+
+    def get_triggered_by(self, run: Run) -> str:
+        return trace.triggered_by(run)
+
+
+class SourceOut(serializers.ModelSerializer[RunSource]):
+    note_id = serializers.UUIDField(read_only=True)
+    path = serializers.CharField(source="note.path", read_only=True)
+    title = serializers.CharField(source="note.title", read_only=True)
+    event_id = serializers.UUIDField(read_only=True, allow_null=True)
+
+    class Meta:
+        model = RunSource
+        fields = ["note_id", "path", "title", "event_id"]
         read_only_fields = fields
 
 

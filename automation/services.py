@@ -228,6 +228,7 @@ def work(run: Run, lease: Lease) -> actions.Effects | None:
     action = actions.find(kind)
     if action is None:
         raise Invalid("ACTION_UNKNOWN", f"No app offers the action “{kind}”. Change the rule, or install the app.")
+    run.result_json.pop("stages", None)  # of an attempt that was cut off
     reserve(run, lease, action.budget(run.rule_snapshot["action_json"]))
     try:
         effects = action.work(run, lease)

@@ -1,10 +1,15 @@
 """Addresses below /api."""
 
-from automation.api import RuleViewSet, RunViewSet
+from django.urls import path
+
+from automation.api import RuleViewSet, RunSourceViewSet, RunViewSet
 from kjxlkj.api import Router
 
 router = Router()
 router.register("automation/rules", RuleViewSet, "rule")
 router.register("automation/runs", RunViewSet, "run")
 
-urlpatterns = router.urls
+urlpatterns = [
+    path("automation/runs/<str:pk>/sources", RunSourceViewSet.as_view({"get": "sources"}), name="run-sources"),
+    *router.urls,
+]

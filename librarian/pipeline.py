@@ -7,13 +7,13 @@ twice about the same texts, and can be replayed from what is stored.
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
 from functools import partial
 
 from django.conf import settings
 from django.db import transaction
 
 from automation.models import Run
+from automation.trace import stage
 from kjxlkj.errors import DomainError
 from kjxlkj.jobs.lease import Lease
 from kjxlkj.jobs.patience import patiently
@@ -37,21 +37,20 @@ _STORE_SECONDS = 30.0
 def work(run: Run, lease: Lease) -> Callable[[], None]:
     """The action's work (see `automation.actions.Action`)."""
     plan = read_plan(run.rule_snapshot["action_json"])
-    run.result_json["stages"] = []  # of an attempt that was cut off
-    with _Stage(run, "ingest") as counts:
+    with stage(run, "ingest") as counts:
         sources, left_out = _ingest(run, plan)
         counts.update(sources=len(sources), left_out=len(left_out))
     run.result_json["left_out"] = left_out[:_LEFT_OUT_LISTED]
     lease.progress(0, len(sources), "Reading notes")
-    with _Stage(run, "plan") as counts:
+    with stage(run, "plan") as counts:
         requests = [
             sources[start : start + SOURCES_PER_REQUEST] for start in range(0, len(sources), SOURCES_PER_REQUEST)
         ]
         counts.update(requests=len(requests))
-    with _Stage(run, "propose") as counts:
+    with stage(run, "propose") as counts:
         proposals, warnings = _propose(run, plan, requests, lease)
         counts.update(proposals=len(proposals), warnings=len(warnings))
-    with _Stage(run, "validate") as counts:
+    with stage(run, "validate") as counts:
         operations = validated(run, plan, sources, proposals)
         refused = sum(operation.status == OperationStatus.REJECTED for operation in operations)
         counts.update(operations=len(operations), refused=refused)
@@ -69,27 +68,6 @@ def work(run: Run, lease: Lease) -> Callable[[], None]:
         )
 
     return effects
-
-
-class _Stage:
-    """Writes a stage's time and counts into the run's result."""
-
-    def __init__(self, run: Run, name: str) -> None:
-        self._run = run
-        self._counts: dict[str, int] = {}
-        self._told: dict[str, object] = {
-            "stage": name,
-            "started_at": datetime.now(UTC).isoformat(),
-            "counts": self._counts,
-        }
-        self._began = time.monotonic()
-
-    def __enter__(self) -> dict[str, int]:
-        return self._counts
-
-    def __exit__(self, *_: object) -> None:
-        self._told["seconds"] = round(time.monotonic() - self._began, 3)
-        self._run.result_json["stages"].append(self._told)
 
 
 # --- Ingest ---------------------------------------------------------------------------------------
