@@ -80,7 +80,7 @@ class RuleViewSet(WorkspaceScoped, GenericViewSet[Rule]):
         """Which notes the rule's condition holds for now. Changes nothing."""
         rule = self.get_object()
         read_body(request, NoParameters)
-        return Response(PreviewOut(preview(rule.workspace_id, rule.condition_json)).data)
+        return Response(PreviewOut(preview(rule.workspace_id, {"condition_json": rule.condition_json})).data)
 
     @extend_schema(operation_id="automation_rules_preview_unsaved", request=PreviewIn, responses=PreviewOut)
     @action(detail=False, methods=["post"], url_path="preview")
@@ -88,7 +88,7 @@ class RuleViewSet(WorkspaceScoped, GenericViewSet[Rule]):
         """The same for a condition that is not saved yet."""
         given = read_body(request, PreviewIn)
         workspace = workspace_for(acting_user(request), given["workspace_id"], Right.READ)
-        return Response(PreviewOut(preview(workspace.id, given["condition_json"])).data)
+        return Response(PreviewOut(preview(workspace.id, {"condition_json": given["condition_json"]})).data)
 
 
 class RunViewSet(WorkspaceScoped, GenericViewSet[Run]):

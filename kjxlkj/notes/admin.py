@@ -45,7 +45,7 @@ class _WordFilter(admin.SimpleListFilter):
             return queryset
         word = VOCABULARY[str(self.parameter_name)]
         try:
-            return queryset.filter(word.q(word.read(self.value())))
+            return queryset.filter(word.condition_from_text(str(self.value())))
         except BadValue as error:
             raise IncorrectLookupParameters from error
 

@@ -160,7 +160,7 @@ class _FilterField(serializers.Field[Any, Any, Any, Any]):
 
     def to_internal_value(self, data: Any) -> Q:
         try:
-            return self.word.q(self.word.read(data))
+            return self.word.condition_from_text(data)
         except BadValue as error:
             raise serializers.ValidationError(f"{error}.") from error
 
@@ -217,7 +217,9 @@ class DeletedToo(Shape):
 
 def _parameter(name: str, schema: Any, text: str, *, required: bool = False) -> OpenApiParameter:
     listed = schema.get("type") == "array"
-    # Lists are one value with commas between.
+    if schema.get("type") == "object":
+        schema = {"type": "string", "example": "status=open"}
+    # Lists, and keys with their values, are one text with commas between.
     return OpenApiParameter(name, dict(schema), description=text, required=required, explode=False if listed else None)
 
 

@@ -1,5 +1,6 @@
 """The filter vocabulary: SQL and a plain reading of each word agree on any tree, and faults are told by their path."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -29,6 +30,10 @@ def _within(moment, days):
     return moment >= timezone.now() - timedelta(days=days)
 
 
+def _says(value):
+    return value if isinstance(value, str) else json.dumps(value)
+
+
 PLAIN = {
     "folder": lambda n, v: n.path.startswith(v.strip("/") + "/") if v else "/" not in n.path,
     "path_prefix": lambda n, v: n.path.startswith(v),
@@ -49,6 +54,9 @@ PLAIN = {
     "created_within_days": lambda n, v: _within(n.created_at, v),
     "updated_within_days": lambda n, v: _within(n.updated_at, v),
     "linked": lambda n, v: _linked(n) == v,
+    "tag_under": lambda n, v: any(tag == v or tag.startswith(f"{v}/") for tag in n.tags),
+    "metadata_equals": lambda n, v: all(_says(n.metadata.get(key)) == _says(value) for key, value in v.items()),
+    "links_to": lambda n, v: NoteLink.objects.filter(source=n, target__path=v).exclude(target=n).exists(),
     "orphan": lambda n, v: (not _linked(n) and not _links(n)) == v,
 }
 
@@ -93,6 +101,11 @@ WORDS = {
     "created_within_days": st.sampled_from([1, 1000]),
     "updated_within_days": st.sampled_from([1, 1000]),
     "linked": st.booleans(),
+    "tag_under": TAGS,
+    "metadata_equals": st.dictionaries(
+        st.sampled_from(["status", "a b", "no"]), st.sampled_from(["open", "1", 1, True, "null"]), min_size=1
+    ),
+    "links_to": st.sampled_from(["in/a.md", "in/deep/b.md", "no.md"]),
     "orphan": st.booleans(),
 }
 LEAF = st.sampled_from(sorted(WORDS)).flatmap(lambda name: st.fixed_dictionaries({name: WORDS[name]})) | st.just({})
