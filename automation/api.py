@@ -6,14 +6,16 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
-from automation import services
+from automation import actions, services
 from automation.models import Rule, Run
 from automation.preview import preview
 from automation.serializers import (
     LaunchIn,
     LaunchOut,
+    PreviewAbout,
     PreviewIn,
     PreviewOut,
     RuleChange,
@@ -24,9 +26,12 @@ from automation.serializers import (
     RunOut,
     RunQuery,
     SourceOut,
+    VocabularyOut,
 )
 from automation.trace import with_outcome
+from automation.triggers import TRIGGERS
 from kjxlkj.api import NoParameters, WorkspaceScoped, acting_user, read_body, read_query, workspace_for
+from kjxlkj.notes.filters import VOCABULARY, condition_schema
 from kjxlkj.workspaces.roles import Right
 
 
@@ -74,21 +79,37 @@ class RuleViewSet(WorkspaceScoped, GenericViewSet[Rule]):
         launch = services.launch_rule(rule, actor=acting_user(request), **read_body(request, LaunchIn))
         return Response(LaunchOut(launch).data, 202 if launch.created else 200)
 
-    @extend_schema(request=NoParameters, responses=PreviewOut)
+    @extend_schema(request=PreviewAbout, responses=PreviewOut)
     @action(detail=True, methods=["post"], url_path="preview")
     def preview_saved(self, request: Request, pk: str) -> Response:
-        """Which notes the rule's condition holds for now. Changes nothing."""
+        """What the rule would do, and why it would or would not for a chosen note or past event. Changes nothing."""
         rule = self.get_object()
-        read_body(request, NoParameters)
-        return Response(PreviewOut(preview(rule.workspace_id, {"condition_json": rule.condition_json})).data)
+        about = read_body(request, PreviewAbout)
+        values = {field: getattr(rule, field) for field in services.RULE_FIELDS}
+        return Response(PreviewOut(preview(rule.workspace_id, values, rule=rule, **about)).data)
 
     @extend_schema(operation_id="automation_rules_preview_unsaved", request=PreviewIn, responses=PreviewOut)
     @action(detail=False, methods=["post"], url_path="preview")
     def preview_unsaved(self, request: Request) -> Response:
-        """The same for a condition that is not saved yet."""
+        """The same for a rule that is not saved. Without an action: which notes the condition holds for."""
         given = read_body(request, PreviewIn)
-        workspace = workspace_for(acting_user(request), given["workspace_id"], Right.READ)
-        return Response(PreviewOut(preview(workspace.id, {"condition_json": given["condition_json"]})).data)
+        workspace = workspace_for(acting_user(request), given.pop("workspace_id"), Right.READ)
+        about = {name: given.pop(name, None) for name in ("note_id", "event_id")}
+        return Response(PreviewOut(preview(workspace.id, given, **about)).data)
+
+
+class VocabularyView(APIView):
+    @extend_schema(operation_id="automation_vocabulary", responses=VocabularyOut)
+    def get(self, request: Request) -> Response:
+        """What rules are made of, for editors: the words of conditions, the triggers, the actions."""
+        read_query(request)
+        vocabulary = {
+            "conditions": [{"name": name, "word": word} for name, word in VOCABULARY.items()],
+            "condition_schema": condition_schema(),
+            "triggers": TRIGGERS,
+            "actions": actions.actions(),
+        }
+        return Response(VocabularyOut(vocabulary).data)
 
 
 class RunViewSet(WorkspaceScoped, GenericViewSet[Run]):

@@ -9,11 +9,13 @@ from automation.models import Rule, Run, RunSource, RunTrigger
 from kjxlkj.api import Shape
 from kjxlkj.jobs.models import JobStatus
 from kjxlkj.jobs.serializers import JOB_FIELDS, JobOut
+from kjxlkj.notes.serializers import ConditionField
 
 
 class RuleOut(serializers.ModelSerializer[Rule]):
     workspace_id = serializers.UUIDField(read_only=True)
     created_by_id = serializers.UUIDField(read_only=True, allow_null=True)
+    condition_json = ConditionField(read_only=True)
 
     class Meta:
         model = Rule
@@ -33,7 +35,7 @@ class RuleChange(Shape):
         required=False, help_text="manual, schedule, note.changed, or the type of a note event."
     )
     schedule = serializers.JSONField(required=False, help_text="A cron line, for the trigger schedule.")
-    condition_json = serializers.JSONField(required=False, help_text="Which notes. Empty: every note.")
+    condition_json = ConditionField(required=False, help_text="Which notes. Empty: every note.")
     action_json = serializers.JSONField(required=False, help_text='What to do, by "kind".')
     enabled = serializers.JSONField(required=False)
     settle_seconds = serializers.JSONField(required=False, help_text="From the first event to the run.")
@@ -60,9 +62,21 @@ class LaunchIn(Shape):
     )
 
 
-class PreviewIn(Shape):
+class PreviewAbout(Shape):
+    note_id = serializers.UUIDField(required=False, allow_null=True, help_text="Judge this note, deleted or not.")
+    event_id = serializers.UUIDField(
+        required=False, allow_null=True, help_text="Judge this past event, with its note as it is now."
+    )
+
+
+class PreviewIn(PreviewAbout):
+    """A rule that is not saved; its fields are as those of rules, and every fault of them is told at once."""
+
     workspace_id = serializers.UUIDField()
-    condition_json = serializers.JSONField(default=dict)
+    trigger = serializers.JSONField(required=False)
+    condition_json = ConditionField(default=dict)
+    action_json = serializers.JSONField(required=False, help_text="Left out: only the condition is tried.")
+    max_sources = serializers.JSONField(required=False, allow_null=True)
 
 
 class PreviewNote(serializers.Serializer[Any]):
@@ -71,9 +85,51 @@ class PreviewNote(serializers.Serializer[Any]):
     title = serializers.CharField()
 
 
+class DecisionOut(serializers.Serializer[Any]):
+    fires = serializers.BooleanField()
+    reasons = serializers.ListField(child=serializers.CharField(), help_text="Against it, each in a sentence.")
+
+
+class VerdictOut(serializers.Serializer[Any]):
+    path = serializers.CharField(help_text="JSON path of this part of the condition.")
+    depth = serializers.IntegerField(help_text="Below how many other parts it stands.")
+    label = serializers.CharField()  # type: ignore[assignment]  # a declared field, not Field.label
+    holds = serializers.BooleanField()
+    value = serializers.CharField(help_text="What of the note it was decided on.")
+
+
 class PreviewOut(serializers.Serializer[Any]):
     matching = serializers.IntegerField(help_text="Notes that meet the condition now.")
     notes = PreviewNote(many=True, help_text="The first of them, by path.")
+    runs = serializers.IntegerField(help_text="How many a launch would make now.")
+    does = serializers.CharField(help_text="What they would do, in a sentence.")
+    note = PreviewNote(allow_null=True, help_text="The one chosen, or the chosen event's.")
+    decision = DecisionOut(allow_null=True, help_text="Whether the rule takes the chosen note, or event.")
+    verdicts = VerdictOut(many=True, help_text="On each part of the condition, for that note.")
+
+
+class WordOut(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    label = serializers.CharField(source="word.label")  # type: ignore[assignment]  # a declared field, not Field.label
+    input = serializers.CharField(
+        source="word.input",
+        help_text="Which kind of field it takes: text, tag, tags, boolean, number, days, time, choice, folder, pairs.",
+    )
+    choices = serializers.ListField(source="word.choices", child=serializers.CharField(), help_text="Of a choice.")
+    schema = serializers.DictField(source="word.schema", help_text="JSON schema of its value.")
+
+
+class ActionOut(serializers.Serializer[Any]):
+    kind = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a declared field, not Field.label
+    schema = serializers.DictField(help_text="JSON schema of its settings, without “kind”.")
+
+
+class VocabularyOut(serializers.Serializer[Any]):
+    conditions = WordOut(many=True)
+    condition_schema = serializers.DictField(help_text="JSON schema (2020-12) of a whole condition.")
+    triggers = serializers.ListField(child=serializers.CharField())
+    actions = ActionOut(many=True)
 
 
 class RunOut(JobOut[Run]):

@@ -1,7 +1,7 @@
 """Whether a rule makes sense: every fault at once, each with its JSON path."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from automation import actions, schedules
@@ -22,23 +22,16 @@ class RuleInvalid(Faulty):
 
 def check_rule(values: Mapping[str, Any]) -> None:
     """Raises `RuleInvalid` with every fault of `name, trigger, condition_json, action_json, …`."""
-    faults = [
-        *_name_faults(values["name"]),
-        *_trigger_faults(values["trigger"]),
-        *_schedule_faults(values["trigger"], values["schedule"]),
-        *_condition_faults(values["condition_json"]),
-        *_action_faults(values["action_json"]),
-        *_number_faults("settle_seconds", values["settle_seconds"], 0, SETTLE_MAX_SECONDS),
-    ]
-    if values["max_sources"] is not None:
-        faults += _number_faults("max_sources", values["max_sources"], 1, 100_000)
-    faults += [
-        Fault(field, "expected true or false.")
-        for field in ("enabled", "on_automation")
-        if not isinstance(values[field], bool)
-    ]
-    if faults:
+    if faults := rule_faults(values):
         raise RuleInvalid(faults)
+
+
+def rule_faults(values: Mapping[str, Any]) -> list[Fault]:
+    """Every fault of those fields of a rule that are given."""
+    faults = [fault for field, check in _CHECKS.items() if field in values for fault in check(values[field])]
+    if values.get("trigger") == SCHEDULE and values.get("schedule") == "":
+        faults += schedules.faults("")
+    return faults
 
 
 def _name_faults(name: Any) -> list[Fault]:
@@ -53,13 +46,13 @@ def _trigger_faults(trigger: Any) -> list[Fault]:
     return []
 
 
-def _schedule_faults(trigger: Any, line: Any) -> list[Fault]:
-    # Another trigger does not need it, and may keep it for later.
-    return schedules.faults(line) if trigger == SCHEDULE or line != "" else []
+def _schedule_faults(line: Any) -> list[Fault]:
+    # Another trigger than the schedule needs none, and may keep one for later.
+    return schedules.faults(line) if line != "" else []
 
 
 def _condition_faults(condition: Any) -> list[Fault]:
-    if len(json.dumps(condition)) > CONDITION_MAX_BYTES:
+    if len(json.dumps(condition, ensure_ascii=False).encode(errors="surrogatepass")) > CONDITION_MAX_BYTES:
         return [Fault("condition_json", f"larger than {CONDITION_MAX_BYTES // 1024} KiB. Split the rule.")]
     return condition_faults(condition, "condition_json")
 
@@ -74,7 +67,29 @@ def _action_faults(action: Any) -> list[Fault]:
     return registered.faults(action)
 
 
-def _number_faults(field: str, value: Any, least: int, most: int) -> list[Fault]:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        return [Fault(field, f"expected a whole number from {least} to {most:,}.")]
-    return []
+def _number_faults(field: str, least: int, most: int, *, optional: bool = False) -> Callable[[Any], list[Fault]]:
+    def faults(value: Any) -> list[Fault]:
+        if optional and value is None:
+            return []
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            return [Fault(field, f"expected a whole number from {least} to {most:,}.")]
+        return []
+
+    return faults
+
+
+def _boolean_faults(field: str) -> Callable[[Any], list[Fault]]:
+    return lambda value: [] if isinstance(value, bool) else [Fault(field, "expected true or false.")]
+
+
+_CHECKS: dict[str, Callable[[Any], list[Fault]]] = {
+    "name": _name_faults,
+    "trigger": _trigger_faults,
+    "schedule": _schedule_faults,
+    "condition_json": _condition_faults,
+    "action_json": _action_faults,
+    "settle_seconds": _number_faults("settle_seconds", 0, SETTLE_MAX_SECONDS),
+    "max_sources": _number_faults("max_sources", 1, 100_000, optional=True),
+    "enabled": _boolean_faults("enabled"),
+    "on_automation": _boolean_faults("on_automation"),
+}

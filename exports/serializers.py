@@ -6,11 +6,13 @@ from exports.models import ExportJob, ExportKind
 from kjxlkj.api import Shape
 from kjxlkj.jobs.models import JobStatus
 from kjxlkj.jobs.serializers import JOB_FIELDS, JobOut
+from kjxlkj.notes.serializers import ConditionField
 
 
 class ExportOut(JobOut[ExportJob]):
     workspace_id = serializers.UUIDField(read_only=True, allow_null=True)
     run_id = serializers.UUIDField(read_only=True, allow_null=True)
+    condition_json = ConditionField(read_only=True)
 
     class Meta:
         model = ExportJob
@@ -23,7 +25,7 @@ class ExportOut(JobOut[ExportJob]):
 
 class MarkdownExportIn(Shape):
     workspace_id = serializers.UUIDField()
-    condition = serializers.JSONField(default=dict, help_text="Which notes, as in rules. Left out: every note.")
+    condition = ConditionField(default=dict, help_text="Which notes, as in rules. Left out: every note.")
 
 
 class ExportQuery(Shape):

@@ -244,6 +244,8 @@ REST_KNOX = {"TOKEN_TTL": None, "AUTH_HEADER_PREFIX": "Token"}
 # --- Limits -----------------------------------------------------------------------------------------------------
 NOTE_BODY_MAX_BYTES = int(os.environ.get("KJXLKJ_NOTE_BODY_MAX_BYTES", 1024 * 1024))
 ATTACHMENT_MAX_BYTES = int(os.environ.get("KJXLKJ_ATTACHMENT_MAX_BYTES", 100 * 1024 * 1024))
+# A person waits for a preview, and a condition may take reading every text: no query of it takes longer.
+PREVIEW_TIMEOUT_SECONDS = float(os.environ.get("KJXLKJ_PREVIEW_TIMEOUT_SECONDS", 10))
 
 
 # --- Jobs -------------------------------------------------------------------------------------------------------

@@ -4,12 +4,14 @@ import json
 from typing import Any
 
 from django.db.models import Q
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
+from drf_spectacular.plumbing import ResolvedComponent
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import serializers
 
 from kjxlkj.api import Shape
 from kjxlkj.errors import Invalid
-from kjxlkj.notes.filters import VOCABULARY, BadValue, Filter, condition_faults, condition_q
+from kjxlkj.notes.filters import VOCABULARY, BadValue, Filter, condition_faults, condition_q, node_schema
 from kjxlkj.notes.models import Attachment, Note, NoteEvent, NoteKind, NoteLink
 from kjxlkj.parser import unstorable
 
@@ -148,6 +150,20 @@ class AttachmentOut(serializers.ModelSerializer[Attachment]):
         read_only_fields = fields
 
 
+class ConditionField(serializers.JSONField):
+    """A condition in a body. Its faults are told by whoever takes it, with those of what it belongs to."""
+
+
+class _DescribedCondition(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]  # registers itself
+    target_class = ConditionField
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> Any:
+        schema = node_schema("#/components/schemas/Condition")
+        condition = ResolvedComponent("Condition", "schemas", schema, "Condition")  # type: ignore[no-untyped-call]
+        auto_schema.registry.register_on_missing(condition)
+        return condition.ref
+
+
 # --- Queries --------------------------------------------------------------------------------------
 
 
@@ -165,7 +181,7 @@ class _FilterField(serializers.Field[Any, Any, Any, Any]):
             raise serializers.ValidationError(f"{error}.") from error
 
 
-class _ConditionField(serializers.CharField):
+class _FilterParameter(serializers.CharField):
     def to_internal_value(self, data: Any) -> Q:  # type: ignore[override]  # a condition, not its text
         try:
             tree = json.loads(super().to_internal_value(data))
@@ -184,7 +200,7 @@ class Filtered(Shape):
     """Every word of the filter vocabulary, and the workspace. All must hold."""
 
     workspace_id = serializers.UUIDField(required=False, help_text="Left out: all of your workspaces.")
-    filter = _ConditionField(
+    filter = _FilterParameter(
         required=False, max_length=64 * 1024, help_text="A condition as rules have it, in JSON (all, any, not)."
     )
 

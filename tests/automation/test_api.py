@@ -100,7 +100,10 @@ def test_a_preview_of_a_bad_condition_tells_its_faults(client_for, viewer, works
     body = {"workspace_id": str(workspace.id), "condition_json": {"any": [{"tog": 1}, {"min_length": "x"}]}}
     answer = client_for(viewer).post("/api/automation/rules/preview", body)
     assert (answer.status_code, answer.json()["code"]) == (422, "RULE_INVALID")
-    assert [fault["path"] for fault in answer.json()["details"]["faults"]] == ["$.any[0].tog", "$.any[1].min_length"]
+    assert [fault["path"] for fault in answer.json()["details"]["faults"]] == [
+        "condition_json.any[0].tog",
+        "condition_json.any[1].min_length",
+    ]
 
 
 def test_runs_are_listed_read_cancelled_and_retried(client_for, owner, rule, notes):
