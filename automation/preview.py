@@ -63,12 +63,12 @@ def preview(
     """
     # Not given and null are the same, except of the condition.
     given = {name: value for name, value in values.items() if value is not None or name == "condition_json"}
-    if faults := rule_faults(given):
-        raise RuleInvalid(faults)
     if note_id is not None and event_id is not None:
         raise field_error("note_id", "note_id: an event names its note itself. Give event_id or note_id, not both.")
     try:
         with read_only(settings.PREVIEW_TIMEOUT_SECONDS):
+            if faults := rule_faults(given):
+                raise RuleInvalid(faults)
             about = _About(given, rule, *_chosen(workspace_id, note_id, event_id))
             return _preview(workspace_id, about)
     except TooSlow as error:

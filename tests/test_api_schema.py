@@ -39,6 +39,9 @@ def test_every_address_of_the_contract_is_described_without_a_trailing_slash(doc
         "/api/search": {"get"},
         "/api/tags": {"get"},
         "/api/events": {"get"},
+        "/api/automation/rules/{id}/preview": {"post"},
+        "/api/automation/rules/preview": {"post"},
+        "/api/automation/vocabulary": {"get"},
         "/api/automation/runs/{id}/cancel": {"post"},
         "/api/automation/runs/{id}/retry": {"post"},
         "/api/admin/export/{id}/cancel": {"post"},
@@ -54,6 +57,22 @@ def test_every_address_of_the_contract_is_described_without_a_trailing_slash(doc
 def test_lists_of_notes_describe_every_filter_and_their_pages(document, path):
     parameters = {parameter["name"] for parameter in document["paths"][path]["get"]["parameters"]}
     assert {*VOCABULARY, "filter", "workspace_id", "limit", "cursor"} <= parameters
+
+
+@pytest.mark.parametrize(
+    ("component", "field"),
+    [("RuleOut", "condition_json"), ("RuleCreateRequest", "condition_json"),
+     ("PatchedRuleChangeRequest", "condition_json"), ("PreviewInRequest", "condition_json"), ("MarkdownExportInRequest", "condition"),
+     ("ExportOut", "condition_json")],
+)  # fmt: skip
+def test_a_condition_is_one_component_wherever_it_appears(document, component, field):
+    schemas = document["components"]["schemas"]
+    described = schemas[component]["properties"][field]
+    reference = {"$ref": "#/components/schemas/Condition"}
+    assert described == reference or described["allOf"] == [reference]
+    condition = schemas["Condition"]
+    assert condition["properties"].keys() == {"all", "any", "not", *VOCABULARY}
+    assert (condition["properties"]["not"], condition["additionalProperties"]) == (reference, False)
 
 
 def test_every_operation_describes_the_error(document):

@@ -83,29 +83,6 @@ def test_a_disabled_rule_is_not_launched(client_for, owner, rule, notes):
     assert (answer.status_code, answer.json()["code"]) == (422, "RULE_DISABLED")
 
 
-def test_a_preview_counts_and_changes_nothing(client_for, viewer, rule, notes, workspace):
-    api = client_for(viewer)
-    before = WorkspaceEvent.objects.count()
-    saved = api.post(f"/api/automation/rules/{rule.id}/preview", {}).json()
-    assert saved["matching"] == 3
-    condition = {"title_contains": "n1"}
-    unsaved = api.post(
-        "/api/automation/rules/preview", {"workspace_id": str(workspace.id), "condition_json": condition}
-    ).json()
-    assert (unsaved["matching"], unsaved["notes"][0]["path"]) == (1, "n1.md")
-    assert WorkspaceEvent.objects.count() == before
-
-
-def test_a_preview_of_a_bad_condition_tells_its_faults(client_for, viewer, workspace):
-    body = {"workspace_id": str(workspace.id), "condition_json": {"any": [{"tog": 1}, {"min_length": "x"}]}}
-    answer = client_for(viewer).post("/api/automation/rules/preview", body)
-    assert (answer.status_code, answer.json()["code"]) == (422, "RULE_INVALID")
-    assert [fault["path"] for fault in answer.json()["details"]["faults"]] == [
-        "condition_json.any[0].tog",
-        "condition_json.any[1].min_length",
-    ]
-
-
 def test_runs_are_listed_read_cancelled_and_retried(client_for, owner, rule, notes):
     api = client_for(owner)
     run = api.post(f"/api/automation/rules/{rule.id}/launch", {}).json()["runs"][0]

@@ -19,10 +19,14 @@ _SHOWN = 200
 
 @dataclass(frozen=True, slots=True)
 class Aspect:
-    """`expression` over `Note` reads it; `tell` says what was read."""
+    """`expression` over `Note` reads it; `tell` says what was read, `tell_of` what of it a word's value is about."""
 
     expression: Combinable
-    tell: Callable[[Any], str]
+    tell: Callable[[Any], str] = str
+    tell_of: Callable[[Any, Any], str] | None = None
+
+    def told(self, found: Any, value: Any) -> str:
+        return self.tell_of(found, value) if self.tell_of else self.tell(found)
 
 
 def _neighbours(own: str, other: str) -> ArraySubquery:
@@ -48,8 +52,10 @@ def _tell_searched(found: Mapping[str, Any]) -> str:
     return f"“{found['title']}”, {_tell_length(found['length'])} of text"
 
 
-def _tell_metadata(metadata: Mapping[str, Any]) -> str:
-    return _cut(", ".join(f"{key}: {value}" for key, value in metadata.items())) or "no front matter"
+def _tell_metadata(metadata: Mapping[str, Any], value: str | Mapping[str, Any]) -> str:
+    """The keys that are asked for: of a long front matter the others would hide them."""
+    keys = [value] if isinstance(value, str) else value
+    return ", ".join(f"{key}: {_cut(str(metadata[key]))}" if key in metadata else f"no “{key}”" for key in keys)
 
 
 def _tell_time(moment: datetime) -> str:
@@ -76,10 +82,10 @@ _tell_in, _tell_out = _tell_links("from"), _tell_links("to")
 PATH = Aspect(F("path"), _tell_path)
 TAGS = Aspect(F("tags"), _tell_tags)
 TITLE = Aspect(F("title"), "“{}”".format)
-KIND = Aspect(F("kind"), str)
+KIND = Aspect(F("kind"))
 LENGTH = Aspect(Length("body"), _tell_length)
 SEARCHED = Aspect(JSONObject(title="title", length=Length("body")), _tell_searched)
-METADATA = Aspect(F("metadata"), _tell_metadata)
+METADATA = Aspect(F("metadata"), tell_of=_tell_metadata)
 CREATED = Aspect(F("created_at"), _tell_time)
 UPDATED = Aspect(F("updated_at"), _tell_time)
 LINKS_IN = Aspect(_IN, _tell_in)

@@ -1,5 +1,7 @@
 """What the words of the vocabulary take: how a value is written, read, entered in a form, and told."""
 
+import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -112,24 +114,31 @@ def _kind(value: Any) -> str:
     return str(value)
 
 
-def _pairs(value: Any) -> dict[str, str]:
-    """Values as texts: YAML has made a number of 2024 and true of yes, whatever a person thinks they wrote."""
+def _pairs(value: Any) -> dict[str, list[Any]]:
+    """Of each key the values that it may have: YAML makes a number of 2024, whatever a person thinks they wrote."""
     if not isinstance(value, dict) or not value:
         raise BadValue("expected keys and values such as {“status”: “open”}, as a parameter status=open")
-    return {_key(key): _text(_scalar(item)) for key, item in value.items()}
+    return {_key(key): _scalar(item) for key, item in value.items()}
 
 
 def _key(value: Any) -> str:
     return value if value == "" else _text(value)
 
 
-def _scalar(value: Any) -> Any:
-    """The text that PostgreSQL makes of a JSON value."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return str(int(value))
-    return value
+def _scalar(value: Any) -> list[Any]:
+    if _is_number(value):
+        return [value, json.dumps(value)]
+    text = _text(value)
+    with suppress(ValueError, RecursionError):
+        other = json.loads(text)
+        if _is_number(other):
+            return [text, other]
+    return [text]
+
+
+def _is_number(value: Any) -> bool:
+    """Or true or false. What Python reads beyond JSON, infinity and such, is none."""
+    return math.isfinite(value) if isinstance(value, float) else isinstance(value, bool | int)
 
 
 # --- From the text of a parameter -----------------------------------------------------------------
@@ -155,7 +164,7 @@ _WORDS = {"type": "string", "pattern": r"\S", "maxLength": TEXT_MAX}
 
 
 def _tell_pairs(value: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} = {_scalar(item)}" for key, item in value.items())
+    return ", ".join(f"{key} = {item if isinstance(item, str) else json.dumps(item)}" for key, item in value.items())
 
 
 TEXT = Takes("text", _WORDS, _text, tell="“{}”".format)
@@ -173,16 +182,14 @@ NUMBER = Takes(
     "number", {"type": "integer", "minimum": 0, "maximum": NUMBER_MAX}, _whole, _number_from, tell="{:,.0f}".format
 )
 DAYS = Takes("days", {"type": "integer", "minimum": 1, "maximum": DAYS_MAX}, _days, _number_from, tell="{:,.0f}".format)
-TIME = Takes(
-    "time", {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time"}], "maxLength": TEXT_MAX}, _time
-)
+TIME = Takes("time", {**_WORDS, "anyOf": [{"format": "date"}, {"format": "date-time"}]}, _time)
 KIND = Takes("choice", {"enum": list(NoteKind.values)}, _kind, choices=tuple(NoteKind.values))
 PAIRS = Takes(
     "pairs",
     {
         "type": "object",
         "minProperties": 1,
-        "additionalProperties": {"anyOf": [_WORDS, {"type": "integer"}, {"type": "boolean"}]},
+        "additionalProperties": {"anyOf": [_WORDS, {"type": "number"}, {"type": "boolean"}]},
     },
     _pairs,
     _pairs_from,

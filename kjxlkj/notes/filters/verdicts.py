@@ -12,7 +12,8 @@ from kjxlkj.notes.filters.trees import ConditionInvalid, condition_faults, node_
 from kjxlkj.notes.filters.words import VOCABULARY
 from kjxlkj.notes.models import Note
 
-_JOINTS = {"all": "all of these", "any": "any of these", "not": "not this"}
+_JOINTS = {"all": "all of these", "any": "any of these"}
+_NOT = ("no note", "not this")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,10 @@ class _Part:
     label: str
     condition: Q
     aspect: Aspect | None = None
+    value: Any = None
+
+    def told(self, found: Mapping[int, Any]) -> str:
+        return self.aspect.told(found[id(self.aspect)], self.value) if self.aspect else ""
 
 
 def explain(notes: QuerySet[Note], tree: Mapping[str, Any], path: str = "$") -> list[Verdict]:
@@ -52,13 +57,7 @@ def explain(notes: QuerySet[Note], tree: Mapping[str, Any], path: str = "$") -> 
         return []
     found = dict(zip(map(id, aspects), row[len(parts) :], strict=True))
     return [
-        Verdict(
-            part.path,
-            part.depth,
-            part.label,
-            bool(holds),
-            part.aspect.tell(found[id(part.aspect)]) if part.aspect else "",
-        )
+        Verdict(part.path, part.depth, part.label, bool(holds), part.told(found))
         for part, holds in zip(parts, row, strict=False)
     ]
 
@@ -79,11 +78,15 @@ def _node(node: Mapping[str, Any], path: str, depth: int) -> Iterator[_Part]:
 def _part(key: str, value: Any, path: str, depth: int) -> Iterator[_Part]:
     condition = part_q(key, value)
     if word := VOCABULARY.get(key):
-        yield _Part(path, depth, f"{word.label}: {word.takes.tell(value)}", condition, word.aspect)
+        yield _Part(path, depth, f"{word.label}: {word.takes.tell(value)}", condition, word.aspect, value)
+        return
+    if key == "not":
+        # An object inside is at the same path: it has no verdict but the opposite of this.
+        label = _NOT[len(value)] if len(value) < 2 else "not all of these"
+        yield _Part(path, depth, label, condition)
+        for name, item in value.items():
+            yield from _part(name, item, f"{path}.{name}", depth + 1)
         return
     yield _Part(path, depth, _JOINTS[key], condition)
-    if key == "not":
-        yield from _node(value, path, depth + 1)
-    else:
-        for index, item in enumerate(value):
-            yield from _node(item, f"{path}[{index}]", depth + 1)
+    for index, item in enumerate(value):
+        yield from _node(item, f"{path}[{index}]", depth + 1)
