@@ -8,6 +8,7 @@ import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import EmptyResultSet
@@ -15,7 +16,7 @@ from django.db import connection
 
 from automation.models import Rule
 from automation.triggers import NOTE_DELETED
-from kjxlkj.notes.filters import ConditionInvalid, condition_q
+from kjxlkj.notes.filters import IN_COMMON, ConditionInvalid, condition_q
 from kjxlkj.notes.models import Note
 
 logger = logging.getLogger(__name__)
@@ -25,10 +26,12 @@ _FINGERPRINT = """
     SELECT md5(string_agg(id::text || xmin::text, '' ORDER BY id)) FROM automation_rule
     WHERE workspace_id = %s AND trigger = ANY(%s) AND enabled AND deleted_at IS NULL"""
 
-_JUDGE = (
-    "SELECT id, hits FROM (SELECT id, array_remove(ARRAY[{verdicts}], NULL) AS hits FROM notes_note WHERE id = ANY('"
-)
-_WHERE_ANY = "')) AS judged WHERE hits <> '{}'"
+# OFFSET 0: the planner would put what the conditions have in common back into each of them.
+_JUDGE = """
+    SELECT id, hits FROM (
+        SELECT id, array_remove(ARRAY[{verdicts}], NULL) AS hits
+        FROM (SELECT *{in_common} FROM notes_note WHERE id = ANY('"""
+_NOTES_END = "') OFFSET 0) AS notes_note) AS judged WHERE hits <> '{}'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ def matches(
         if fingerprint is None:
             return {}
         watch = _watch(workspace_id, tuple(heard), fingerprint)
-        cursor.execute(watch.judge + "{" + ",".join(map(str, note_ids)) + "}" + _WHERE_ANY)
+        cursor.execute(watch.judge + "{" + ",".join(map(str, note_ids)) + "}" + _NOTES_END)
         rows = cursor.fetchall()
     found: dict[UUID, set[UUID]] = {}
     for note_id, hits in rows:
@@ -65,9 +68,16 @@ def _watch(workspace_id: UUID, triggers: tuple[str, ...], fingerprint: str) -> _
     """`fingerprint` is what makes it another one. A rule that changes between the two is newer here than it says,
     and asked for again the next time."""
     rules = Rule.objects.enabled().filter(workspace_id=workspace_id, trigger__in=triggers).order_by("id")
-    verdicts = [f"CASE WHEN {_holds(rule)} THEN {place} END" for place, rule in enumerate(rules)]
-    judge = _JUDGE.format(verdicts=", ".join(verdicts) or "NULL::int")
-    return _Watch(tuple(rule.id for rule in rules), judge)
+    verdicts = (
+        ", ".join(f"CASE WHEN {_holds(rule)} THEN {place} END" for place, rule in enumerate(rules)) or "NULL::int"
+    )
+    in_common = ""
+    for number, expression in enumerate(IN_COMMON):
+        sql = _literal(expression.resolve_expression(Note.objects.all().query))
+        if sql in verdicts:
+            in_common += f", {sql} AS in_common_{number}"
+            verdicts = verdicts.replace(sql, f"in_common_{number}")
+    return _Watch(tuple(rule.id for rule in rules), _JUDGE.format(verdicts=verdicts, in_common=in_common))
 
 
 def _holds(rule: Rule) -> str:
@@ -78,11 +88,15 @@ def _holds(rule: Rule) -> str:
         # Of an older version, whose words have changed meanwhile: no reason to refuse anybody's writing.
         logger.error("rule %s “%s” is never heard: %s", rule.id, rule.name, error)
         return "false"
-    compiler = notes.query.get_compiler(connection=connection)
-    compiler.pre_sql_setup()
     try:
-        sql, values = compiler.compile(notes.query.where)
+        return _literal(notes.query.where)
     except EmptyResultSet:  # Django sees by itself that it holds for no note
         return "false"
+
+
+def _literal(expression: Any) -> str:
+    """The SQL of what is asked of `notes_note`, with its values in it."""
+    compiler = Note.objects.all().query.get_compiler(connection=connection)
+    sql, values = compiler.compile(expression)
     literal: str = connection.ops.compose_sql(sql, values)  # type: ignore[attr-defined]  # PostgreSQL's has it
     return literal

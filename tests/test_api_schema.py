@@ -62,8 +62,8 @@ def test_lists_of_notes_describe_every_filter_and_their_pages(document, path):
 @pytest.mark.parametrize(
     ("component", "field"),
     [("RuleOut", "condition_json"), ("RuleCreateRequest", "condition_json"),
-     ("PatchedRuleChangeRequest", "condition_json"), ("PreviewInRequest", "condition_json"), ("MarkdownExportInRequest", "condition"),
-     ("ExportOut", "condition_json")],
+     ("PatchedRuleChangeRequest", "condition_json"), ("PreviewInRequest", "condition_json"),
+     ("MarkdownExportInRequest", "condition"), ("ExportOut", "condition_json")],
 )  # fmt: skip
 def test_a_condition_is_one_component_wherever_it_appears(document, component, field):
     schemas = document["components"]["schemas"]

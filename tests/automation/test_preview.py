@@ -52,7 +52,7 @@ def test_a_preview_counts_shows_and_says_what_would_be_done(workspace, notes):
     told = preview(workspace.id, values)
     assert (told.matching, told.runs) == (15, 4)
     assert [note.path for note in told.notes] == [f"n{i:02}.md" for i in range(0, 30, 2)]
-    assert told.does == "Have the librarian propose changes (goal: File it; allowed kinds: retag_note, defer)."
+    assert told.does == "Have the librarian propose changes (Goal: File it; It may propose to: retag_note, defer)."
     assert (told.note, told.decision, told.verdicts) == (None, None, [])
 
 

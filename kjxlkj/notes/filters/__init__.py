@@ -16,9 +16,10 @@ from kjxlkj.notes.filters.trees import (
 )
 from kjxlkj.notes.filters.values import BadValue
 from kjxlkj.notes.filters.verdicts import Verdict, explain
-from kjxlkj.notes.filters.words import VOCABULARY, Filter
+from kjxlkj.notes.filters.words import IN_COMMON, VOCABULARY, Filter
 
 __all__ = [
+    "IN_COMMON",
     "MAX_DEPTH",
     "MAX_NODES",
     "VOCABULARY",

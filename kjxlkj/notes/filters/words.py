@@ -74,6 +74,9 @@ _LINKS_OUT = NoteLink.objects.filter(source=OuterRef("pk"), target__isnull=False
 _LINKS_IN = NoteLink.objects.filter(target=OuterRef("pk")).exclude(source=OuterRef("pk"))
 _IS_LINKED, _IS_LINKING = Q(Exists(_LINKS_IN)), Q(Exists(_LINKS_OUT))
 
+# What is asked of a note's links whatever the value: who judges it by many conditions at once looks once.
+IN_COMMON = (Exists(_LINKS_IN), Exists(_LINKS_OUT))
+
 
 def _links_to(path: str) -> Q:
     return Q(Exists(_LINKS_OUT.filter(target__path=path)))
