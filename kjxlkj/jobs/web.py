@@ -4,7 +4,9 @@ import logging.config
 import os
 import signal
 from pathlib import Path
+from types import FrameType
 
+from kjxlkj.jobs import waiting
 from kjxlkj.jobs.processes import die_with_parent, keep_what_is_loaded
 from kjxlkj.logs import configuration
 
@@ -13,7 +15,9 @@ bind = os.environ.get("KJXLKJ_BIND", "127.0.0.1:8000")
 # Threads, because most of a request is waiting for the database; two processes, because the rest is Python.
 worker_class = "gthread"
 workers = int(os.environ.get("KJXLKJ_WEB_WORKERS", 2))
-threads = int(os.environ.get("KJXLKJ_WEB_THREADS", 8))
+threads = int(os.environ.get("KJXLKJ_WEB_THREADS", 8)) + waiting.PLACES
+# For the cursors of those who follow hundreds of workspaces.
+limit_request_line = 8190
 # What it starts and stops is told by the supervisor.
 loglevel = "warning"
 timeout = 60
@@ -36,3 +40,17 @@ def post_worker_init(worker: object) -> None:
     """Of a page with many cards that saves a fifth, and the pauses of some tens of milliseconds that some requests had
     and others not."""
     keep_what_is_loaded()
+    for number in (signal.SIGTERM, signal.SIGQUIT, signal.SIGINT):
+        _end_waiting_at(number)
+
+
+def _end_waiting_at(number: int) -> None:
+    """Whoever waits is answered before gunicorn obeys the signal, and holds up no stop."""
+    obey = signal.getsignal(number)
+
+    def heed(number: int, frame: FrameType | None) -> None:
+        waiting.stop()
+        if callable(obey):
+            obey(number, frame)
+
+    signal.signal(number, heed)

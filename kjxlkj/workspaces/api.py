@@ -1,4 +1,4 @@
-"""Workspaces, their members and their feed of events."""
+"""Workspaces and their members."""
 
 from uuid import UUID
 
@@ -8,20 +8,14 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.utils.urls import replace_query_param
-from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from kjxlkj.api import WorkspaceScoped, acting_user, read_body, read_query, workspace_for
 from kjxlkj.errors import NotFound
-from kjxlkj.pagination import LIMIT, bad_parameter, read_limit
 from kjxlkj.workspaces import services
-from kjxlkj.workspaces.models import Membership, User, Workspace, WorkspaceEvent
+from kjxlkj.workspaces.models import Membership, User, Workspace
 from kjxlkj.workspaces.roles import Right
 from kjxlkj.workspaces.serializers import (
-    EventFeed,
-    EventOut,
-    EventQuery,
     MemberOut,
     MemberRole,
     WorkspaceChange,
@@ -106,22 +100,6 @@ class MemberViewSet(WorkspaceScoped, GenericViewSet[Membership]):
 
     def _workspace(self, right: Right) -> Workspace:
         return workspace_for(acting_user(self.request), self.kwargs["workspace_id"], right)
-
-
-class EventFeedView(APIView):
-    @extend_schema(parameters=[EventQuery, LIMIT], responses=EventFeed)
-    def get(self, request: Request) -> Response:
-        """What happened in a workspace, in its order, each event once. Poll with after= the last `last_seq`."""
-        asked = read_query(request, EventQuery)
-        if "cursor" in request.query_params:
-            raise bad_parameter("cursor", "not used here: page with after=.")
-        after, limit = asked.pop("after"), read_limit(request)
-        workspace = workspace_for(acting_user(request), asked.pop("workspace_id"), Right.READ)
-        found = list(WorkspaceEvent.objects.filter(workspace=workspace, **asked).after(after)[: limit + 1])
-        rows = found[:limit]
-        last = rows[-1].seq if rows else after
-        more = replace_query_param(request.build_absolute_uri(), "after", last) if len(found) > limit else None
-        return Response({"results": EventOut(rows, many=True).data, "next": more, "previous": None, "last_seq": last})
 
 
 def _person(user_id: UUID | str, people: QuerySet[User] | None = None) -> User:

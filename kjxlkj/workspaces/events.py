@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db import connection
 
 from kjxlkj.request_id import current_request_id
+from kjxlkj.workspaces.bell import CHANNEL, EVERYBODY
 from kjxlkj.workspaces.models import User, WorkspaceEvent
 
 Listener = Callable[[Sequence[WorkspaceEvent]], None]
@@ -47,9 +48,11 @@ def record(
     if not connection.in_atomic_block:
         raise RuntimeError("events are recorded in the transaction of what they tell of")
     with connection.cursor() as cursor:
+        # Those who wait for events are told when this commits.
         cursor.execute(
-            "UPDATE workspaces_workspace SET event_seq = event_seq + %s WHERE id = %s RETURNING event_seq",
-            [len(events), workspace_id],
+            "UPDATE workspaces_workspace SET event_seq = event_seq + %s WHERE id = %s"
+            " RETURNING event_seq, pg_notify(%s, %s)",
+            [len(events), workspace_id, CHANNEL, _concerned(workspace_id, events)],
         )
         last = cursor.fetchone()[0]
     request_id = current_request_id()
@@ -72,6 +75,11 @@ def record(
     for listener in _listeners:
         listener(rows)
     return rows
+
+
+def _concerned(workspace_id: UUID, events: Sequence[NewEvent]) -> str:
+    """Whom to wake. A new member does not know yet that this workspace is theirs too."""
+    return EVERYBODY if any(event.type.startswith(("member.", "workspace.")) for event in events) else str(workspace_id)
 
 
 def record_for_each(events: Iterable[tuple[UUID, NewEvent]]) -> None:

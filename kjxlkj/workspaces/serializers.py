@@ -7,6 +7,9 @@ from rest_framework import serializers
 from kjxlkj.api import Shape
 from kjxlkj.workspaces.models import Membership, Role, User, Workspace, WorkspaceEvent, WorkspaceState
 
+# A proxy that gives up on a silent server after half a minute never does so here.
+LONGEST_WAIT = 25
+
 
 class WorkspaceOut(serializers.ModelSerializer[Workspace]):
     owner_id = serializers.UUIDField(read_only=True)
@@ -59,20 +62,39 @@ class EventOut(serializers.ModelSerializer[WorkspaceEvent]):
 
 
 class EventQuery(Shape):
-    workspace_id = serializers.UUIDField()
-    after = serializers.IntegerField(
-        min_value=0, max_value=2**63 - 1, default=0, help_text="The last number seen; the answer begins behind it."
+    workspace_id = serializers.UUIDField(required=False, help_text="Of this one only; otherwise of all that are yours.")
+    after = serializers.RegexField(
+        r"\A(latest|\d{1,19})\Z",
+        required=False,
+        help_text="Where to begin: 0, the first event (as without it); latest, what happens from now on; "
+        "with workspace_id also a number, the last one seen.",
+        error_messages={"invalid": "expected a number from 0 to 2^63 - 1, or latest."},
     )
-    type = serializers.CharField(max_length=64, required=False)
+    wait = serializers.IntegerField(
+        min_value=0,
+        max_value=LONGEST_WAIT,
+        default=0,
+        help_text="Seconds to wait for an event where there is none yet.",
+    )
+    type = serializers.RegexField(
+        r"\A[a-z_]+(\.[a-z_]*)?(,[a-z_]+(\.[a-z_]*)?)*\Z",
+        max_length=1000,
+        required=False,
+        help_text="One or several, separated by commas; with a dot at the end all that begin so: run.,note.created",
+        error_messages={"invalid": "expected types as in note.created, or note. for all of notes, separated by commas."},
+    )
     note_id = serializers.UUIDField(required=False)
     run_id = serializers.UUIDField(required=False)
 
 
 class EventFeed(serializers.Serializer[Any]):
     results = EventOut(many=True)
-    next = serializers.URLField(allow_null=True)
+    next = serializers.URLField(allow_null=True, help_text="There is more already: ask at once.")
     previous = serializers.URLField(allow_null=True)
-    last_seq = serializers.IntegerField(help_text="Ask again with after= this.")
+    cursor = serializers.CharField(help_text="Ask again with cursor= this.")
+    last_seq = serializers.IntegerField(
+        allow_null=True, help_text="With workspace_id: the same as a number, for after=. Otherwise null."
+    )
 
 
 class Login(Shape):

@@ -1,7 +1,8 @@
 from django.urls import path
 
 from kjxlkj.api import Router
-from kjxlkj.workspaces.api import EventFeedView, MemberViewSet, WorkspaceViewSet
+from kjxlkj.workspaces.api import MemberViewSet, WorkspaceViewSet
+from kjxlkj.workspaces.events_api import EventFeedView
 from kjxlkj.workspaces.login import LoginView, LogoutView
 
 router = Router()
