@@ -1,4 +1,4 @@
-"""Workspaces, members, events and tokens over HTTP."""
+"""Workspaces, members and tokens over HTTP."""
 
 from uuid import uuid4
 
@@ -149,57 +149,6 @@ def test_ownership_is_not_a_role_to_be_given(client_for, admin, owner, viewer, w
 def test_a_person_who_is_unknown_is_not_found(client_for, owner, workspace, user_id):
     answer = client_for(owner).put(f"/api/workspaces/{workspace.id}/members/{user_id}", {"role": "viewer"})
     assert (answer.status_code, answer.json()["code"]) == (404, "USER_NOT_FOUND")
-
-
-# --- Events ---------------------------------------------------------------------------------------
-
-
-def test_the_feed_never_misses_and_never_repeats(client_for, viewer, workspace, make_note):
-    for i in range(5):
-        make_note(f"n{i}")
-    client, after, seen = client_for(viewer), 0, []
-    while True:
-        page = client.get(f"/api/events?workspace_id={workspace.id}&after={after}&limit=2").json()
-        seen += [event["seq"] for event in page["results"]]
-        if not page["results"]:
-            break
-        after = page["last_seq"]
-    assert seen == list(range(1, 8))
-    assert (page["last_seq"], page["next"]) == (7, None)
-
-
-def test_next_leads_through_the_feed(client_for, viewer, workspace, make_note):
-    make_note("n")
-    client = client_for(viewer)
-    first = client.get(f"/api/events?workspace_id={workspace.id}&limit=2").json()
-    second = client.get(first["next"]).json()
-    types = [event["type"] for event in first["results"] + second["results"]]
-    assert types == ["workspace.created", "member.added", "note.created"]
-    assert second["next"] is None
-
-
-def test_the_feed_can_be_narrowed(client_for, viewer, workspace, make_note):
-    note = make_note("n")
-    make_note("m")
-    url = f"/api/events?workspace_id={workspace.id}"
-    assert [e["payload"]["title"] for e in client_for(viewer).get(f"{url}&type=note.created").json()["results"]] == [
-        "n",
-        "m",
-    ]
-    assert [e["note_id"] for e in client_for(viewer).get(f"{url}&note_id={note.id}").json()["results"]] == [
-        str(note.id)
-    ]
-
-
-@pytest.mark.parametrize(
-    ("query", "field"),
-    [("", "workspace_id"), ("workspace_id={0}&after=-1", "after"),
-     ("workspace_id={0}&after=9223372036854775808", "after"), ("workspace_id={0}&afer=1", "afer"),
-     ("workspace_id={0}&cursor=x", "cursor"), ("workspace_id={0}&limit=999", "limit")],
-)  # fmt: skip
-def test_a_bad_question_to_the_feed_is_refused_by_name(client_for, viewer, workspace, query, field):
-    answer = client_for(viewer).get("/api/events?" + query.format(workspace.id))
-    assert (answer.status_code, faults(answer)) == (400, {field})
 
 
 # --- Tokens ---------------------------------------------------------------------------------------
