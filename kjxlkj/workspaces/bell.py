@@ -125,10 +125,11 @@ class Bell:
                 last_wanted = time.monotonic()
 
     def _tell(self, payload: str) -> None:
-        if payload == EVERYBODY:
+        try:
+            workspace_id = UUID(payload)
+        except ValueError:  # EVERYBODY
             self._ring(None)
         else:
-            workspace_id = UUID(payload)
             self._told.add(workspace_id)
             self._ring(frozenset([workspace_id]))
 

@@ -39,7 +39,7 @@ class Narrowing:
         conditions, values = [], []
         if self.types:
             conditions.append("(type = ANY(%s) OR type ^@ ANY(%s))")
-            values += [[each for each in self.types], [each for each in self.types if each.endswith(".")]]
+            values += [list(self.types), [each for each in self.types if each.endswith(".")]]
         for column in ("note_id", "run_id"):
             if value := getattr(self, column):
                 conditions.append(f"{column} = %s")
@@ -79,9 +79,7 @@ def read_page(heads: Mapping[UUID, int], positions: Positions, narrowing: Narrow
         return FeedPage([], positions, False, frozenset(heads))
     narrowed, values = narrowing.as_sql()
     places = [behind, [after[each] for each in behind], [heads[each] for each in behind]]
-    found = list(
-        WorkspaceEvent.objects.raw(_NEXT.format(narrowed=narrowed), [*places, *values, limit + 1, limit + 1])
-    )
+    found = list(WorkspaceEvent.objects.raw(_NEXT.format(narrowed=narrowed), [*places, *values, limit + 1, limit + 1]))
     events, more = found[:limit], len(found) > limit
     reached = {event.workspace_id: event.seq for event in events} if more else {each: heads[each] for each in behind}
     return FeedPage(events, {**positions, **latest(reached)}, more, frozenset(heads))

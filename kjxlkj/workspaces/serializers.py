@@ -81,7 +81,7 @@ class EventQuery(Shape):
         max_length=1000,
         required=False,
         help_text="One or several, separated by commas; with a dot at the end all that begin so: run.,note.created",
-        error_messages={"invalid": "expected types as in note.created, or note. for all of notes, separated by commas."},
+        error_messages={"invalid": "expected types as in note.created, or note. for all of them, separated by commas."},
     )
     note_id = serializers.UUIDField(required=False)
     run_id = serializers.UUIDField(required=False)

@@ -172,9 +172,7 @@ def test_a_workspace_that_one_comes_to_is_read_from_its_beginning(client_for, vi
     assert numbers(events) == log_of(elsewhere, own)
 
 
-def test_who_leaves_sees_nothing_more_and_who_comes_back_goes_on_where_they_were(
-    client_for, viewer, workspace, second
-):
+def test_who_leaves_sees_nothing_more_and_who_comes_back_goes_on_where_they_were(client_for, viewer, workspace, second):
     client = client_for(viewer)
     before, page = all_of(client, limit=2)
     services.remove_member(second, viewer.id, actor=second.owner)
@@ -205,9 +203,7 @@ def test_who_belongs_to_no_workspace_has_an_empty_feed(client_for, make_user, wo
     assert ask(client_for(make_user("lonelier")), after="latest").json()["cursor"] == page["cursor"]
 
 
-def test_the_feed_of_many_workspaces_takes_as_many_queries_as_of_one(
-    client_for, viewer, workspace, connection_queries
-):
+def test_the_feed_of_many_workspaces_takes_as_many_queries_as_of_one(client_for, viewer, workspace, connection_queries):
     client = client_for(viewer)
     few = connection_queries(lambda: ask(client))
     for i in range(20):
