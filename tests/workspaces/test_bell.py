@@ -239,14 +239,13 @@ def test_the_connection_is_given_back_when_nobody_has_waited_for_a_while(
 
 
 def test_one_notification_is_sent_for_each_transaction_that_records_events(workspace, make_note):
-    heard, own = [], connection.copy()
+    own = connection.copy()
     own.connect()
     with own.cursor() as cursor:
         cursor.execute(f"LISTEN {module.CHANNEL}")
     make_note("a")
     services.update_workspace(workspace, actor=workspace.owner, name="Renamed")
-    for notify in own.connection.notifies(timeout=10, stop_after=2):
-        heard.append(notify.payload)
+    heard = [notify.payload for notify in own.connection.notifies(timeout=10, stop_after=2)]
     own.close()
     assert heard == [str(workspace.id), module.EVERYBODY]
     assert Workspace.objects.get().event_seq == 3

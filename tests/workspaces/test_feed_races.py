@@ -87,12 +87,8 @@ def readers(*questions):
 
 def test_readers_among_writers_neither_miss_nor_repeat_nor_turn_the_order_around(client_for, viewer, workspaces):
     client = client_for(viewer)
-    questions = [
-        (client, {"limit": 1}),
-        (client, {"limit": 3}),
-        (client, {"limit": 50}),
-        (client, {"limit": 2, "type": "note."}),
-    ]
+    questions = [(client, {"limit": limit}) for limit in (1, 3, 50)]
+    questions.append((client, {"limit": 2, "type": "note."}))
     with readers(*questions) as seen:
         outcomes = in_threads(6, lambda i: write_some(workspaces[i % 3], i, 12))
     assert outcomes == [None] * 6
