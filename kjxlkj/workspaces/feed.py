@@ -92,20 +92,16 @@ def follow(look: Callable[[Positions], FeedPage], positions: Positions, seconds:
     process stops.
     """
     deadline = time.monotonic() + seconds
-    try:
-        with bell.seat() as seat:
-            page = look(positions)
-            while seat is not None and not (page.events or bell.is_stopped):
-                connection.close()
-                left = deadline - time.monotonic()
-                if left <= 0 or not seat.wait(left, page.workspace_ids):
-                    return page, True
-                seat.clear()
-                page = _look_again(look, page)
-            return page, seat is not None and not bell.is_stopped
-    finally:
-        # There are more threads for readers than connections should lie idle.
-        connection.close()
+    with bell.seat() as seat:
+        page = look(positions)
+        while seat is not None and not (page.events or bell.is_stopped):
+            connection.close()
+            left = deadline - time.monotonic()
+            if left <= 0 or not seat.wait(left, page.workspace_ids):
+                return page, True
+            seat.clear()
+            page = _look_again(look, page)
+        return page, seat is not None and not bell.is_stopped
 
 
 def _look_again(look: Callable[[Positions], FeedPage], page: FeedPage) -> FeedPage:

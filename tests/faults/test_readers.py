@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,12 @@ def connections_of_others() -> list[str]:
 
 def visitors(running: Running, port: int) -> int:
     """Connections that the server has taken."""
-    taken = [each for process in running.processes() for each in process.net_connections("tcp")]
-    return sum(each.status == psutil.CONN_ESTABLISHED and each.laddr.port == port for each in taken)
+    count = 0
+    for process in running.processes():
+        with suppress(psutil.NoSuchProcess):
+            taken = process.net_connections("tcp")
+            count += sum(each.status == psutil.CONN_ESTABLISHED and each.laddr.port == port for each in taken)
+    return count
 
 
 def read(port: int, token: str, count: int, **given: Any) -> list[Reader]:
