@@ -32,6 +32,7 @@ def all_of(client, **parameters):
         events += page["results"]
         if not page["results"]:
             return events, page
+        assert len(events) < 2000, "it goes in a circle"
         parameters = {**parameters, "cursor": page["cursor"]}
         parameters.pop("after", None)
 
