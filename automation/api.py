@@ -27,10 +27,14 @@ from automation.serializers import (
     RunQuery,
     SourceOut,
     VocabularyOut,
+    WebhookSecret,
 )
 from automation.trace import with_outcome
 from automation.triggers import TRIGGERS
+from automation.webhooks.action import WEBHOOK
+from automation.webhooks.signing import secret_of
 from kjxlkj.api import NoParameters, WorkspaceScoped, acting_user, read_body, read_query, workspace_for
+from kjxlkj.errors import NotFound
 from kjxlkj.notes.filters import VOCABULARY, condition_schema
 from kjxlkj.workspaces.roles import Right
 
@@ -87,6 +91,16 @@ class RuleViewSet(WorkspaceScoped, GenericViewSet[Rule]):
         about = read_body(request, PreviewAbout)
         values = {field: getattr(rule, field) for field in services.RULE_FIELDS}
         return Response(PreviewOut(preview(rule.workspace_id, values, rule=rule, **about)).data)
+
+    @extend_schema(responses=WebhookSecret)
+    @action(detail=True, url_path="webhook-secret")
+    def webhook_secret(self, request: Request, pk: str) -> Response:
+        """What the rule's deliveries are signed with, for their receiver. For those who may manage rules."""
+        rule = self.authorised(Right.MANAGE)
+        read_query(request)
+        if rule.action_json.get("kind") != WEBHOOK.kind:
+            raise NotFound("WEBHOOK_NOT_FOUND", f"Rule “{rule.name}” sends no webhook.")
+        return Response(WebhookSecret({"secret": secret_of(rule.pk)}).data, headers={"Cache-Control": "no-store"})
 
     @extend_schema(operation_id="automation_rules_preview_unsaved", request=PreviewIn, responses=PreviewOut)
     @action(detail=False, methods=["post"], url_path="preview")

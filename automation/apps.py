@@ -7,11 +7,13 @@ class AutomationConfig(AppConfig):
     name = "automation"
 
     def ready(self) -> None:
+        from automation import actions
         from automation.matching import on_events
         from automation.models import Run
         from automation.retention import hourly
         from automation.services import announce, work
         from automation.ticks import tick
+        from automation.webhooks.action import WEBHOOK
         from kjxlkj.jobs.registry import JobKind, register, register_chore
         from kjxlkj.workspaces.events import listen
 
@@ -19,3 +21,4 @@ class AutomationConfig(AppConfig):
         listen(on_events)
         register_chore(tick)
         register_chore(hourly())
+        actions.register(WEBHOOK)

@@ -186,3 +186,7 @@ class RunQuery(Shape):
 class LaunchOut(serializers.Serializer[Any]):
     batch = serializers.UUIDField(allow_null=True)
     runs = RunOut(many=True)
+
+
+class WebhookSecret(serializers.Serializer[Any]):
+    secret = serializers.CharField(help_text="The key of the HMAC-SHA256 in X-Kjxlkj-Signature.")

@@ -2,6 +2,7 @@
 
 import os
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,25 @@ ATTACHMENT_MAX_BYTES = int(os.environ.get("KJXLKJ_ATTACHMENT_MAX_BYTES", 100 * 1
 PREVIEW_TIMEOUT_SECONDS = float(os.environ.get("KJXLKJ_PREVIEW_TIMEOUT_SECONDS", 10))
 
 
+# --- Webhooks ---------------------------------------------------------------------------------------------------
+def _hosts_and_networks(name: str) -> list[str]:
+    words = [word.lower() for word in _words(name)]
+    for word in words:
+        if re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", word) and not re.fullmatch(r"[\d.]+", word):
+            continue
+        try:
+            ip_network(word.replace("%", " "))  # zones are read, and mean nothing elsewhere
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{name}: {error}, and no host. Name them as in '10.1.0.0/16,hooks.lan'."
+            ) from error
+    return words
+
+
+# Which addresses that are not public rules may reach all the same: hosts, networks or single addresses.
+WEBHOOK_ALLOW = _hosts_and_networks("KJXLKJ_WEBHOOK_ALLOW")
+
+
 # --- Jobs -------------------------------------------------------------------------------------------------------
 def _numbers(name: str, default: str = "", *, least: int = 0) -> dict[str, int]:
     """`default:2,long:1` as name → number."""
@@ -272,8 +292,9 @@ def _queues() -> dict[str, int]:
     return queues
 
 
-# Jobs ask for `default`, `long` (exports) or `llm` (runs that wait for a model); a queue that is not named here is
-# served by the default one. Two workers at least, so that one long export does not hold up everything else.
+# Jobs ask for `default`, `long` (exports) or `llm` (runs that wait for somebody else: a model, a webhook's receiver);
+# a queue that is not named here is served by the default one. Two workers at least, so that one long export does not
+# hold up everything else.
 JOB_QUEUES = _queues()
 # How many requests each kind of provider gets at once, over all hosts; as many as there are workers where it is not
 # named. A run that finds no free slot goes back to the queue for a moment, and no worker waits for it.

@@ -42,6 +42,7 @@ def test_every_address_of_the_contract_is_described_without_a_trailing_slash(doc
         "/api/automation/rules/{id}/preview": {"post"},
         "/api/automation/rules/preview": {"post"},
         "/api/automation/vocabulary": {"get"},
+        "/api/automation/rules/{id}/webhook-secret": {"get"},
         "/api/automation/runs/{id}/cancel": {"post"},
         "/api/automation/runs/{id}/retry": {"post"},
         "/api/admin/export/{id}/cancel": {"post"},

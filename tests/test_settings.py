@@ -70,3 +70,18 @@ def test_queues_that_cannot_be_read_are_refused_in_words(tmp_path, given, fault)
 def test_a_queue_may_be_served_by_other_hosts(tmp_path):
     done = run("print(settings.JOB_QUEUES)", KJXLKJ_DATA_DIR=str(tmp_path), KJXLKJ_QUEUES="default:0, long:3")
     assert done.stdout.strip() == "{'default': 0, 'long': 3}", done.stderr
+
+
+@pytest.mark.parametrize(
+    "given", ["10.1.0.1/16", "10.0.0.0/33", "10.1", "fe80::1%eth0", "https://hooks.lan", "*.lan", "a b"]
+)
+def test_what_webhooks_may_reach_is_named_by_hosts_and_networks_only(tmp_path, given):
+    done = run("", KJXLKJ_DATA_DIR=str(tmp_path), KJXLKJ_WEBHOOK_ALLOW=f"hooks.lan,{given}")
+    assert done.returncode != 0
+    assert "KJXLKJ_WEBHOOK_ALLOW: " in done.stderr
+
+
+def test_what_webhooks_may_reach_is_read_whatever_its_case(tmp_path):
+    given = "Hooks.LAN, 10.1.0.0/16,127.0.0.1, FD12::/32"
+    done = run("print(settings.WEBHOOK_ALLOW)", KJXLKJ_DATA_DIR=str(tmp_path), KJXLKJ_WEBHOOK_ALLOW=given)
+    assert done.stdout.strip() == "['hooks.lan', '10.1.0.0/16', '127.0.0.1', 'fd12::/32']", done.stderr
