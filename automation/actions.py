@@ -24,6 +24,7 @@ class Action:
     `max_sources(action_json)` is how many notes one run takes where the rule does not say.
     `queue(action_json)` is the queue that its runs ask for.
     `budget(action_json)` is what its runs may use in a day.
+    `superusers_only`: it concerns the whole instance, and so do the writing and the launching of its rules.
     `needs_sources`: without a note there is nothing to do, and a launch says so instead of starting a run.
     """
 
@@ -33,6 +34,7 @@ class Action:
     work: Callable[[Run, Lease], Effects | None]
     max_sources: Callable[[Mapping[str, Any]], int]
     needs_sources: bool = False
+    superusers_only: bool = False
     queue: Callable[[Mapping[str, Any]], str] = lambda action_json: DEFAULT_QUEUE
     budget: Callable[[Mapping[str, Any]], Budget] = daily_budget
     schema: Mapping[str, Any] = field(default_factory=dict)
@@ -49,6 +51,12 @@ def register(action: Action) -> None:
 
 def find(kind: object) -> Action | None:
     return _actions.get(kind) if isinstance(kind, str) else None
+
+
+def for_superusers(action_json: object) -> bool:
+    """Whether a rule with these settings is a superuser's alone to write and to launch."""
+    action = find(action_json.get("kind")) if isinstance(action_json, dict) else None
+    return action is not None and action.superusers_only
 
 
 def kinds() -> list[str]:

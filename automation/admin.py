@@ -15,7 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from automation import services
+from automation import actions, services
 from automation.models import Rule, Run
 from automation.triggers import TRIGGERS
 from kjxlkj.admin_site import add_panel
@@ -25,7 +25,7 @@ from kjxlkj.notes.filters import VOCABULARY
 from kjxlkj.parser import unstorable
 from kjxlkj.workspaces.job_admin import ErrorCodeFilter, JobAdmin
 from kjxlkj.workspaces.models import User
-from kjxlkj.workspaces.roles import Right, scoped
+from kjxlkj.workspaces.roles import Right, is_superuser, scoped
 from kjxlkj.workspaces.scoped_admin import ScopedAdmin, ServiceForm, WorkspaceFilter, actor
 
 OFFLINE_LIBRARIAN = {
@@ -101,6 +101,10 @@ class RuleAdmin(ScopedAdmin):
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any | None = None) -> Any:
         return ["workspace"] if obj else []
+
+    def _has(self, request: HttpRequest, right: Right | None, obj: Any | None = None) -> bool:
+        reserved = isinstance(obj, Rule) and right is not Right.READ and actions.for_superusers(obj.action_json)
+        return super()._has(request, right, obj) and (not reserved or is_superuser(actor(request)))
 
     @admin.display(description="action")
     def kind(self, rule: Rule) -> str:

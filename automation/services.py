@@ -27,7 +27,7 @@ from kjxlkj.notes.filters import condition_q
 from kjxlkj.notes.models import Note, NoteQuerySet
 from kjxlkj.workspaces.events import NewEvent, record, record_for_each
 from kjxlkj.workspaces.models import User, Workspace, WorkspaceEvent
-from kjxlkj.workspaces.roles import Right, require
+from kjxlkj.workspaces.roles import Right, require, require_superuser
 
 RULE_FIELDS = (
     "name",
@@ -65,15 +65,18 @@ def update_rule(rule: Rule, *, actor: User, **values: Any) -> Rule:
 def delete_rule(rule: Rule, *, actor: User) -> None:
     """Its queued runs go on: they were promised when their events happened."""
     require(actor, rule.workspace, Right.MANAGE)
+    _require_for_action(rule, actor)
     if Rule.objects.live().filter(pk=rule.pk).update(deleted_at=timezone.now(), enabled=False):
         record(rule.workspace_id, [NewEvent("rule.deleted", payload=_named(rule))], actor=actor)
 
 
 def _save_rule(rule: Rule, values: dict[str, Any], *, actor: User, event: str) -> Rule:
+    _require_for_action(rule, actor)
     for field, value in values.items():
         if field not in RULE_FIELDS:
             raise TypeError(f"{field} is not a field of a rule")
         setattr(rule, field, value)
+    _require_for_action(rule, actor)
     check_rule({field: getattr(rule, field) for field in RULE_FIELDS})
     rule.name = rule.name.strip()
     plan_next_tick(rule, timezone.now())
@@ -88,6 +91,11 @@ def _save_rule(rule: Rule, values: dict[str, Any], *, actor: User, event: str) -
         ) from error
     record(rule.workspace_id, [NewEvent(event, payload=_named(rule))], actor=actor)
     return rule
+
+
+def _require_for_action(rule: Rule, actor: User) -> None:
+    if actions.for_superusers(rule.action_json):
+        require_superuser(actor)
 
 
 def _named(rule: Rule) -> dict[str, str]:
@@ -119,6 +127,7 @@ def launch_rule(
         raise field_error("note_ids", "note_ids: an event names its note itself. Give event_id or note_ids, not both.")
     # The lock makes two launches for one event take turns, so that the second finds what the first made.
     rule = Rule.objects.select_for_update(no_key=True).get(pk=rule.pk)
+    _require_for_action(rule, actor)
     _check_enabled(rule)
     if event_id is not None:
         return _launch_for_event(rule, event_id, actor)
@@ -209,6 +218,7 @@ def retry_run(run: Run, *, actor: User) -> Run:
     run = Run.objects.select_for_update(no_key=True, of=["self"]).select_related("rule").get(pk=run.pk)
     if run.status != JobStatus.FAILED:
         raise Conflict("RUN_NOT_FAILED", f"The run is {run.status}; only a failed run can be tried again.")
+    _require_for_action(run.rule, actor)
     _check_enabled(run.rule)
     again = new_run(run.rule, RunTrigger.RETRY, actor=actor, event=run.triggering_event, chain=run.chain)
     again.result_json = {"retry_of": str(run.id)}

@@ -5,12 +5,14 @@ from typing import Any
 
 from automation.actions import Action, Effects
 from automation.models import Run
-from exports.services import queue_markdown_export
+from exports.models import ExportJob
+from exports.services import queue_backup, queue_markdown_export
 from kjxlkj.errors import Fault
 from kjxlkj.jobs.lease import Lease
 
-# An archive is of all that matches, never of a part of it.
+# What is made is made of all that matches, never of a part of it.
 _EVERY_NOTE = 1_000_000_000
+_NO_SETTINGS: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
 def _faults(action_json: Mapping[str, Any]) -> list[Fault]:
@@ -19,24 +21,42 @@ def _faults(action_json: Mapping[str, Any]) -> list[Fault]:
     ]
 
 
-def _work(run: Run, lease: Lease) -> Effects:
+def _order_markdown_export(run: Run, lease: Lease) -> Effects:
     def effects() -> None:
         """In the transaction that ends the run: one job for each run, however often its message is delivered."""
-        job = queue_markdown_export(
-            run.workspace,
-            created_by=run.created_by,
-            condition=run.rule_snapshot["condition_json"],
-            run=run,
-        )
-        run.result_json = {**run.result_json, "export_id": str(job.pk)}
+        condition = run.rule_snapshot["condition_json"]
+        job = queue_markdown_export(run.workspace, created_by=run.created_by, condition=condition, run=run)
+        _tell(run, job, "A Markdown export is ordered.")
 
     return effects
+
+
+def _order_backup(run: Run, lease: Lease) -> Effects:
+    def effects() -> None:
+        _tell(run, queue_backup(created_by=run.created_by, run=run), "A SQL backup is ordered.")
+
+    return effects
+
+
+def _tell(run: Run, job: ExportJob, outcome: str) -> None:
+    run.result_json = {**run.result_json, "export_id": str(job.pk), "outcome": outcome}
 
 
 EXPORT_MARKDOWN = Action(
     kind="export_markdown",
     label="Make a Markdown archive",
+    schema=_NO_SETTINGS,
     faults=_faults,
-    work=_work,
+    work=_order_markdown_export,
     max_sources=lambda action_json: _EVERY_NOTE,
+)
+
+SQL_BACKUP = Action(
+    kind="sql_backup",
+    label="Back up the whole instance",
+    schema=_NO_SETTINGS,
+    faults=_faults,
+    work=_order_backup,
+    max_sources=lambda action_json: _EVERY_NOTE,
+    superusers_only=True,
 )

@@ -57,7 +57,8 @@ class ExportAdmin(JobAdmin):
     def page_context(self, request: HttpRequest, job: ExportJob) -> dict[str, Any]:
         return {
             "condition": json.dumps(job.condition_json, indent=2, ensure_ascii=False) if job.condition_json else "",
-            "summary": [(name.replace("_", " "), value) for name, value in job.summary_json.items()],
+            "summary": [(name.replace("_", " "), value) for name, value in job.summary_json.items() if _is_fact(value)],
+            "contents": [(name, value) for name, value in job.summary_json.items() if not _is_fact(value)],
         }
 
     def _has(self, request: HttpRequest, right: Right | None, obj: Model | None = None) -> bool:
@@ -77,13 +78,14 @@ class ExportAdmin(JobAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         workspaces = scoped(Workspace.objects.all(), request.user, Right.MANAGE, path="pk")
-        context = {"workspaces": workspaces, **(extra_context or {})}
+        context = {"workspaces": workspaces, "may_back_up": actor(request).is_superuser, **(extra_context or {})}
         return super().changelist_view(request, context)
 
     def get_urls(self) -> list[URLPattern]:
         wrap = self.admin_site.admin_view
         return [
             path("markdown/", wrap(require_POST(self.markdown_view)), name="exports_exportjob_markdown"),
+            path("sql/", wrap(require_POST(self.backup_view)), name="exports_exportjob_backup"),
             path("<uuid:job_id>/download/", wrap(self.download_view), name="exports_exportjob_download"),
             *super().get_urls(),
         ]
@@ -99,6 +101,11 @@ class ExportAdmin(JobAdmin):
             messages.success(request, f"The export of {workspace.name} is ordered. Its archive appears in this list.")
         return redirect("admin:exports_exportjob_changelist")
 
+    def backup_view(self, request: HttpRequest) -> HttpResponse:
+        told = "The SQL backup is ordered. It appears in this list."
+        self.attempt(request, told, services.request_backup, actor=actor(request))
+        return redirect("admin:exports_exportjob_changelist")
+
     def download_view(self, request: HttpRequest, job_id: UUID) -> FileResponse:
         job = get_object_or_404(visible(request.user), pk=job_id)
         try:
@@ -106,6 +113,10 @@ class ExportAdmin(JobAdmin):
         except DomainError as error:
             raise Http404(error.message) from error
         return FileResponse(artifact, as_attachment=True, filename=job.filename)
+
+
+def _is_fact(value: object) -> bool:
+    return not isinstance(value, dict)
 
 
 def _latest(request: HttpRequest) -> Mapping[str, Any] | None:

@@ -6,10 +6,11 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from exports import services
-from exports.models import ExportJob
+from exports.models import ExportJob, ExportKind
 from exports.serializers import ExportOut, ExportQuery, MarkdownExportIn
 from kjxlkj.api import (
     AnyAccept,
@@ -57,14 +58,20 @@ class ExportViewSet(WorkspaceScoped, GenericViewSet[ExportJob]):
         job.refresh_from_db()
         return Response(ExportOut(job).data, 202)
 
-    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
+    @extend_schema(
+        responses={
+            (200, "application/zip"): OpenApiTypes.BINARY,
+            (200, "application/octet-stream"): OpenApiTypes.BINARY,
+        }
+    )
     @action(detail=True)
     def artifact(self, request: Request, pk: str) -> FileResponse:
-        """The archive. 409 EXPORT_NOT_READY while it is being made."""
+        """The archive, or the backup. 409 EXPORT_NOT_READY while it is being made."""
         read_query(request)
         job = self._job()
+        content_type = "application/octet-stream" if job.kind == ExportKind.SQL else "application/zip"
         return FileResponse(
-            services.open_artifact(job), as_attachment=True, filename=job.filename, content_type="application/zip"
+            services.open_artifact(job), as_attachment=True, filename=job.filename, content_type=content_type
         )
 
     @extend_schema(request=NoParameters, responses=ExportOut)
@@ -96,3 +103,13 @@ class ExportViewSet(WorkspaceScoped, GenericViewSet[ExportJob]):
         user = acting_user(self.request)
         if not may(user, workspace, Right.MANAGE):
             require(user, workspace, Right.MANAGE)
+
+
+class BackupView(APIView):
+    @extend_schema(operation_id="admin_backup_sql", request=NoParameters, responses={202: ExportOut})
+    def post(self, request: Request) -> Response:
+        """Queue a SQL backup of the whole instance; it appears among the exports. For superusers."""
+        read_body(request, NoParameters)
+        job = services.request_backup(actor=acting_user(request))
+        job.refresh_from_db()
+        return Response(ExportOut(job).data, 202)

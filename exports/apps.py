@@ -8,10 +8,11 @@ class ExportsConfig(AppConfig):
 
     def ready(self) -> None:
         from automation import actions
-        from exports.actions import EXPORT_MARKDOWN
+        from exports.actions import EXPORT_MARKDOWN, SQL_BACKUP
         from exports.models import ExportJob
         from exports.services import announce, work
         from kjxlkj.jobs import registry
 
         registry.register(registry.JobKind(model=ExportJob, work=work, announce=announce))
         actions.register(EXPORT_MARKDOWN)
+        actions.register(SQL_BACKUP)

@@ -1,6 +1,7 @@
 """The only code that writes export jobs: asking for one, and doing it."""
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import IO, Any
@@ -14,6 +15,7 @@ from django.utils import timezone
 from automation.models import Run
 from exports.markdown_export import write_archive
 from exports.models import ExportJob, ExportKind
+from exports.sql_backup import write_backup
 from kjxlkj.errors import Conflict
 from kjxlkj.jobs import services as jobs
 from kjxlkj.jobs.lease import Lease
@@ -49,6 +51,18 @@ def queue_markdown_export(
             created_by=created_by,
         )
     )
+
+
+def request_backup(*, actor: User) -> ExportJob:
+    """Queue a SQL backup of the whole instance. Raises `Forbidden` ROLE_FORBIDDEN to all but superusers."""
+    require_superuser(actor)
+    return queue_backup(created_by=actor)
+
+
+@transaction.atomic
+def queue_backup(*, created_by: User | None, run: Run | None = None) -> ExportJob:
+    """As `request_backup`, for a rule, which only a superuser can have written."""
+    return _queued(ExportJob(kind=ExportKind.SQL, run=run, created_by=created_by))
 
 
 def _queued(job: ExportJob) -> ExportJob:
@@ -106,11 +120,6 @@ def open_artifact(job: ExportJob) -> IO[bytes]:
     return artifact
 
 
-def filename_of(workspace: Workspace) -> str:
-    today = timezone.now().astimezone(ZoneInfo(workspace.time_zone)).date()
-    return f"{workspace.slug}-{today.isoformat()}.zip"
-
-
 # --- Executing (called by kjxlkj.jobs) ------------------------------------------------------------
 
 
@@ -118,23 +127,37 @@ def work(job: ExportJob, lease: Lease) -> None:
     """Make the artifact. It is the job's, whole and named, before the job is said to have succeeded."""
     folder = f"exports/{job.pk}"
     _clear(folder)
+    make = _write_backup if job.kind == ExportKind.SQL else _write_archive
+    with staged() as file:
+        job.filename, job.summary_json = make(job, lease, file)
+        job.size, job.sha256 = file.seek(0, os.SEEK_END), _sha256(file)
+        # The token in the name: a worker that was thought dead and comes back cannot touch a later one's file.
+        job.file = keep(file, f"{folder}/{lease.token}{os.path.splitext(job.filename)[1]}")
+    # Before the job's last step, which the database refuses to a job without an artifact.
+    with transaction.atomic(durable=True):
+        lease.guard()
+        job.save(update_fields=["file", "filename", "size", "sha256", "summary_json"])
+
+
+def _write_archive(job: ExportJob, lease: Lease, file: IO[bytes]) -> tuple[str, dict[str, Any]]:
     workspace = Workspace.objects.get(exports=job)
 
     def on_progress(done: int, total: int) -> None:
         lease.check()
         lease.progress(done, total, "files")
 
-    with staged() as file:
-        summary = write_archive(file, workspace, job.condition_json, on_progress)
-        size, sha256 = file.tell(), _sha256(file)
-        # The token in the name: a worker that was thought dead and comes back cannot touch a later one's file.
-        name = keep(file, f"{folder}/{lease.token}.zip")
-    # Before the job's last step, which the database refuses to a job without an artifact.
-    job.file, job.filename, job.size, job.sha256 = name, filename_of(workspace), size, sha256
-    job.summary_json = summary.as_json()
-    with transaction.atomic(durable=True):
-        lease.guard()
-        job.save(update_fields=["file", "filename", "size", "sha256", "summary_json"])
+    summary = write_archive(file, workspace, job.condition_json, on_progress)
+    today = timezone.now().astimezone(ZoneInfo(workspace.time_zone)).date()
+    return f"{workspace.slug}-{today.isoformat()}.zip", summary.as_json()
+
+
+def _write_backup(job: ExportJob, lease: Lease, file: IO[bytes]) -> tuple[str, dict[str, Any]]:
+    def on_progress(done: int, total: int | None, label: str) -> None:
+        lease.check()
+        lease.progress(done, total, label)
+
+    manifest = write_backup(file, on_progress)
+    return f"kjxlkj-{timezone.now().date().isoformat()}.dump", manifest
 
 
 def _clear(folder: str) -> None:

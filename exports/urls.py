@@ -1,9 +1,11 @@
 """Addresses below /api."""
 
-from exports.api import ExportViewSet
+from django.urls import path
+
+from exports.api import BackupView, ExportViewSet
 from kjxlkj.api import Router
 
 router = Router()
 router.register("admin/export", ExportViewSet, "export")
 
-urlpatterns = router.urls
+urlpatterns = [*router.urls, path("admin/backup/sql", BackupView.as_view(), name="backup-sql")]

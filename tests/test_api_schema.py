@@ -45,6 +45,7 @@ def test_every_address_of_the_contract_is_described_without_a_trailing_slash(doc
         "/api/automation/rules/{id}/webhook-secret": {"get"},
         "/api/automation/runs/{id}/cancel": {"post"},
         "/api/automation/runs/{id}/retry": {"post"},
+        "/api/admin/backup/sql": {"post"},
         "/api/admin/export/{id}/cancel": {"post"},
         "/api/admin/export/{id}/retry": {"post"},
         "/api/healthz": {"get"},

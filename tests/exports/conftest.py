@@ -4,6 +4,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from django.test import Client
 
 from exports.markdown_export import write_archive
 from exports.models import ExportJob
@@ -58,6 +59,13 @@ def originals(data: bytes) -> dict[str, bytes]:
 
 def tree(root: Path) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def browser(user):
+    """A session of the admin."""
+    client = Client()
+    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
+    return client
 
 
 def execute(job: ExportJob) -> ExportJob:

@@ -1,18 +1,23 @@
-"""The action `export_markdown` of rules."""
+"""The actions `export_markdown` and `sql_backup` of rules."""
 
 import pytest
+from django.core.management import call_command
 
-from automation.services import create_rule, launch_rule
+from automation import actions
+from automation.models import Rule
+from automation.services import cancel_run, create_rule, delete_rule, launch_rule, retry_run, update_rule
 from automation.validation import RuleInvalid
 from exports.models import ExportJob
 from exports.services import open_artifact
+from kjxlkj.errors import Forbidden
 from kjxlkj.jobs import services as jobs
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.services import NewNote, create_note
-from tests.exports.conftest import entries, execute
+from tests.exports.conftest import browser, entries, execute
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ACTION = {"kind": "export_markdown"}
+BACKUP = {"kind": "sql_backup"}
 
 
 def test_a_run_orders_one_export_of_the_rules_condition(workspace, owner, notes):
@@ -43,7 +48,103 @@ def test_an_empty_workspace_can_be_exported(workspace, owner):
     assert execute(ExportJob.objects.get()).summary_json["notes"] == 0
 
 
-def test_it_has_no_settings(workspace, owner):
+@pytest.mark.parametrize("action", [ACTION, BACKUP])
+def test_they_have_no_settings(workspace, superuser, action):
     with pytest.raises(RuleInvalid) as error:
-        create_rule(workspace, actor=owner, name="R", action_json={**ACTION, "level": 9})
+        create_rule(workspace, actor=superuser, name="R", action_json={**action, "level": 9})
     assert error.value.details["faults"][0]["path"] == "action_json.level"
+    schema = actions.find(action["kind"]).schema
+    assert schema == {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+# --- sql_backup -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def backup_rule(workspace, superuser):
+    return create_rule(workspace, actor=superuser, name="Weekly", action_json=BACKUP)
+
+
+def test_a_run_orders_one_backup(workspace, superuser, backup_rule):
+    (run,) = launch_rule(backup_rule, actor=superuser).runs
+    for _ in range(2):
+        jobs.execute("automation.run", run.pk)
+    run.refresh_from_db()
+    job = ExportJob.objects.get()
+    assert (run.status, run.result_json["outcome"]) == ("succeeded", "A SQL backup is ordered.")
+    assert (job.kind, job.workspace, job.run, job.created_by, job.queue) == ("sql", None, run, superuser, "long")
+    assert run.result_json["export_id"] == str(job.pk)
+    assert execute(job).status == "succeeded"
+
+
+def test_it_backs_up_on_an_event_of_anybodys(workspace, owner, superuser, backup_rule):
+    update_rule(backup_rule, actor=superuser, trigger="note.created", settle_seconds=0)
+    create_note(workspace, NewNote("A", path="a.md"), cause=by(owner))
+    jobs.execute("automation.run", backup_rule.runs.get().pk)
+    assert ExportJob.objects.get().kind == "sql"
+
+
+def test_whoever_has_a_shell_here_may_launch_it(backup_rule):
+    call_command("launch_rule", "Weekly", "--workspace", "team")
+    assert backup_rule.runs.count() == 1
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda rule, run, owner: create_rule(rule.workspace, actor=owner, name="Mine", action_json=BACKUP),
+        lambda rule, run, owner: update_rule(rule, actor=owner, name="Renamed"),
+        lambda rule, run, owner: update_rule(rule, actor=owner, enabled=False),
+        lambda rule, run, owner: update_rule(rule, actor=owner, action_json=ACTION),
+        lambda rule, run, owner: delete_rule(rule, actor=owner),
+        lambda rule, run, owner: launch_rule(rule, actor=owner),
+        lambda rule, run, owner: retry_run(run, actor=owner),
+    ],
+)
+def test_nobody_but_a_superuser_makes_changes_or_starts_it(backup_rule, owner, superuser, attempt):
+    (run,) = launch_rule(backup_rule, actor=superuser).runs
+    cancel_run(run, actor=superuser)
+    before = Rule.objects.values().get()
+    with pytest.raises(Forbidden) as error:
+        attempt(backup_rule, run, owner)
+    assert error.value.code == "ROLE_FORBIDDEN"
+    assert Rule.objects.values().get() == before
+    assert backup_rule.runs.count() == 1
+
+
+def test_nobody_but_a_superuser_turns_a_rule_into_one(workspace, owner):
+    rule = create_rule(workspace, actor=owner, name="R", action_json=ACTION)
+    with pytest.raises(Forbidden):
+        update_rule(rule, actor=owner, action_json=BACKUP)
+    rule.refresh_from_db()
+    assert rule.action_json == ACTION
+
+
+def test_over_http_it_is_the_same(client_for, owner, superuser, workspace, backup_rule):
+    api, body = client_for(owner), {"workspace_id": str(workspace.pk), "name": "Mine", "action_json": BACKUP}
+    address = f"/api/automation/rules/{backup_rule.pk}"
+    answers = [
+        api.post("/api/automation/rules", body),
+        api.patch(address, {"enabled": False}),
+        api.delete(address),
+        api.post(f"{address}/launch", {}),
+    ]
+    assert [(answer.status_code, answer.json()["code"]) for answer in answers] == [(403, "ROLE_FORBIDDEN")] * 4
+    api = client_for(superuser)
+    assert api.post("/api/automation/rules", body).status_code == 201
+    assert api.post(f"{address}/launch", {}).status_code == 202
+    assert api.delete(address).status_code == 204
+
+
+def test_in_the_admin_it_is_the_same(owner, superuser, backup_rule):
+    address = f"/admin/automation/rule/{backup_rule.pk}"
+    client = browser(owner)
+    assert client.get(f"{address}/change/").status_code == 200
+    assert client.post(f"{address}/change/", {"name": "Renamed"}).status_code == 403
+    assert client.post(f"{address}/delete/", {"post": "yes"}).status_code == 403
+    page = client.post(f"{address}/launch/", follow=True).content.decode()
+    assert "takes a superuser" in page
+    assert not backup_rule.runs.exists()
+    backup_rule.refresh_from_db()
+    assert (backup_rule.name, backup_rule.deleted_at) == ("Weekly", None)
+    assert browser(superuser).post(f"{address}/delete/", {"post": "yes"}).status_code == 302

@@ -1,21 +1,14 @@
 """Exports in the admin: ordered, watched and fetched by those who may, and by nobody else."""
 
 import pytest
-from django.test import Client
 
 from exports.models import ExportJob
-from exports.services import request_markdown_export
-from tests.exports.conftest import entries, execute
+from exports.services import request_backup, request_markdown_export
+from tests.exports.conftest import browser, entries, execute
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LIST = "/admin/exports/exportjob/"
-
-
-def browser(user):
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
 
 
 def test_an_archive_is_ordered_and_fetched(admin, workspace, notes):
@@ -56,3 +49,38 @@ def test_an_archive_that_is_gone_from_the_storage_is_not_found(owner, workspace,
     job = execute(request_markdown_export(workspace, actor=owner))
     job.file.storage.delete(job.file.name)
     assert browser(owner).get(f"{LIST}{job.pk}/download/").status_code == 404
+
+
+# --- SQL backups ----------------------------------------------------------------------------------
+
+
+def test_a_superuser_orders_watches_and_fetches_a_backup(superuser, workspace):
+    client = browser(superuser)
+    assert "Back up everything" in client.get(LIST).content.decode()
+    ordered = client.post(f"{LIST}sql/", follow=True).content.decode()
+    assert "The SQL backup is ordered" in ordered
+    job = execute(ExportJob.objects.get())
+    assert job.filename in client.get(LIST).content.decode()
+    page = client.get(f"{LIST}{job.pk}/change/").content.decode()
+    assert "public.notes_note" in page
+    assert "Every note" not in page
+    download = client.get(f"{LIST}{job.pk}/download/")
+    assert b"".join(download.streaming_content)[:5] == b"PGDMP"
+
+
+@pytest.mark.parametrize("role", ["owner", "admin", "outsider"])
+def test_to_everybody_else_there_are_no_backups(request, superuser, workspace, role):
+    job = execute(request_backup(actor=superuser))
+    client = browser(request.getfixturevalue(role))
+    assert "Back up everything" not in client.get(LIST).content.decode()
+    refused = client.post(f"{LIST}sql/", follow=True).content.decode()
+    assert "takes a superuser" in refused
+    assert ExportJob.objects.count() == 1
+    assert job.filename not in refused
+    assert client.get(f"{LIST}{job.pk}/download/").status_code == 404
+    assert client.get(f"{LIST}{job.pk}/change/").status_code != 200
+
+
+def test_asking_for_a_backup_changes_nothing(superuser):
+    assert browser(superuser).get(f"{LIST}sql/").status_code == 405
+    assert not ExportJob.objects.exists()

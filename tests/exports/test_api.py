@@ -5,7 +5,7 @@ import hashlib
 import pytest
 
 from exports.models import ExportJob
-from exports.services import cancel_export, request_markdown_export
+from exports.services import cancel_export, request_backup, request_markdown_export
 from kjxlkj.jobs.serializers import JOB_FIELDS
 from kjxlkj.workspaces.models import Workspace
 from tests.exports.conftest import entries, execute
@@ -140,11 +140,47 @@ def test_an_archive_outlives_the_archiving_of_its_workspace(client_for, owner, j
     assert client_for(owner).get(f"/api/admin/export/{job.pk}/artifact").status_code == 200
 
 
-def test_a_backup_is_for_superusers(client_for, owner, superuser):
-    backup = ExportJob.objects.create(kind="sql")
-    assert client_for(owner).get(f"/api/admin/export/{backup.pk}").status_code == 404
-    assert client_for(superuser).get(f"/api/admin/export/{backup.pk}").status_code == 200
+def test_a_superuser_orders_a_backup_and_fetches_it(client_for, superuser, workspace):
+    api = client_for(superuser)
+    answer = api.post("/api/admin/backup/sql")
+    assert answer.status_code == 202
+    told = answer.json()
+    assert (told["kind"], told["workspace_id"], told["status"], told["queue"]) == ("sql", None, "queued", "long")
+    execute(ExportJob.objects.get())
+    (listed,) = api.get("/api/admin/export?kind=sql").json()["results"]
+    assert listed["summary_json"]["engine"] == "postgresql"
+    artifact = api.get(f"/api/admin/export/{told['id']}/artifact")
+    assert artifact["Content-Type"] == "application/octet-stream"
+    data = b"".join(artifact.streaming_content)
+    assert (data[:5], hashlib.sha256(data).hexdigest()) == (b"PGDMP", listed["sha256"])
+
+
+@pytest.mark.parametrize("who", ["owner", "admin", "viewer", "outsider"])
+def test_everybody_else_is_refused_and_sees_none(client_for, request, superuser, workspace, who):
+    backup = request_backup(actor=superuser)
+    api = client_for(request.getfixturevalue(who))
+    refused = api.post("/api/admin/backup/sql")
+    assert (refused.status_code, refused.json()["code"]) == (403, "ROLE_FORBIDDEN")
+    address = f"/api/admin/export/{backup.pk}"
+    answers = [
+        api.get(address),
+        api.get(f"{address}/artifact"),
+        api.post(f"{address}/cancel"),
+        api.post(f"{address}/retry"),
+    ]
+    assert [answer.status_code for answer in answers] == [404] * 4
+    assert api.get("/api/admin/export").json()["results"] == []
+    assert ExportJob.objects.count() == 1
+
+
+def test_a_malformed_order_of_a_backup_makes_none(client_for, superuser):
+    api = client_for(superuser)
+    answer = api.post("/api/admin/backup/sql", {"tables": ["notes"]})
+    assert (answer.status_code, answer.json()["code"]) == (400, "BAD_REQUEST")
+    assert api.get("/api/admin/backup/sql").status_code == 405
+    assert not ExportJob.objects.exists()
 
 
 def test_nobody_exports_without_logging_in(client, job):
     assert client.get(f"/api/admin/export/{job.pk}/artifact").status_code == 401
+    assert client.post("/api/admin/backup/sql").status_code == 401

@@ -1,0 +1,55 @@
+"""Back the whole instance up."""
+
+import hashlib
+import json
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from exports.services import request_backup
+from exports.sql_backup import write_backup
+from kjxlkj.errors import DomainError
+from kjxlkj.storing import whole_file
+from kjxlkj.workspaces.console import actor_at_console
+from kjxlkj.workspaces.models import User
+from kjxlkj.workspaces.roles import require_superuser
+
+
+class Command(BaseCommand):
+    help = "Order a SQL backup of the whole instance, which a worker makes; or make one into a file, here and now."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--to", type=Path, metavar="FILE", help="Make it here; its manifest comes beside it, as FILE.json."
+        )
+        parser.add_argument("--as", dest="email", metavar="EMAIL", help="Act as this person, with their rights.")
+
+    def handle(self, *args: Any, to: Path | None, email: str | None, **options: Any) -> None:
+        try:
+            actor = actor_at_console(email)
+            said = _order(actor) if to is None else _write(to, actor)
+        except DomainError as error:
+            raise CommandError(f"{error.message} [{error.code}]", returncode=2) from error
+        except OSError as error:
+            raise CommandError(f"--to: {to} cannot be written: {error.strerror}.") from error
+        self.stdout.write(said)
+
+
+def _order(actor: User) -> str:
+    return str(request_backup(actor=actor).pk)
+
+
+def _write(target: Path, actor: User) -> str:
+    require_superuser(actor)
+    with whole_file(target) as file:
+        manifest = write_backup(file)
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it reads, as they do
+        size = file.tell()
+        manifest = {"sha256": digest, "size": size, **manifest}
+        with whole_file(target.with_name(f"{target.name}.json")) as beside:
+            beside.write(json.dumps(manifest, indent=2, ensure_ascii=False).encode())
+    rows = sum(manifest["tables"].values())
+    return f"{rows} rows of {len(manifest['tables'])} tables are in {target} ({size:,} bytes, sha256 {digest})."
