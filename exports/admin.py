@@ -58,7 +58,9 @@ class ExportAdmin(JobAdmin):
         return {
             "condition": json.dumps(job.condition_json, indent=2, ensure_ascii=False) if job.condition_json else "",
             "summary": [(name.replace("_", " "), value) for name, value in job.summary_json.items() if _is_fact(value)],
-            "contents": [(name, value) for name, value in job.summary_json.items() if not _is_fact(value)],
+            "contents": [
+                (name, sorted(value.items())) for name, value in job.summary_json.items() if not _is_fact(value)
+            ],
         }
 
     def _has(self, request: HttpRequest, right: Right | None, obj: Model | None = None) -> bool:

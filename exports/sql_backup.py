@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,7 +22,6 @@ OnProgress = Callable[[int, int | None, str], object]
 
 # How often a dump is looked after: its progress shown, a cancel heeded.
 _LOOK_SECONDS = 0.25
-_MEGABYTE = 1_000_000
 _SAID_CHARACTERS = 2000
 # Of our environment; what concerns the connection stands in its description, and keys are nobody's business.
 _PASSED_ON = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR")
@@ -130,12 +130,12 @@ def _dump(command: list[str], target: IO[bytes], on_progress: OnProgress) -> Non
 
 
 def _await(process: subprocess.Popen[bytes], target: IO[bytes], on_progress: OnProgress) -> None:
-    while process.returncode is None:
-        on_progress(os.fstat(target.fileno()).st_size // _MEGABYTE, None, "MB written")
-        try:
+    while True:
+        on_progress(os.fstat(target.fileno()).st_size // 1000, None, "kB written")
+        if process.returncode is not None:
+            return
+        with suppress(subprocess.TimeoutExpired):
             process.wait(_LOOK_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def _raise(status: int, said: IO[bytes]) -> None:

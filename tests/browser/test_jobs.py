@@ -307,3 +307,23 @@ def test_texts_of_jobs_stand_out_from_their_ground(visit, superuser, busy_instan
     for url in [*(page_of(job) for job in busy_instance.values()), RUNS, EXPORTS, WORKERS, "/admin/"]:
         page.goto(url)
         assert page.evaluate(CONTRAST) == [], url
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_a_superuser_backs_up_everything_and_sees_what_is_in_it(visit, order, superuser, width):
+    order()
+    page = visit(superuser, viewport={"width": width, "height": 900})
+    with nothing_sideways(page):
+        page.goto(EXPORTS)
+    page.get_by_role("button", name="Back up everything (SQL)").click()
+    expect(page.get_by_text("The SQL backup is ordered.")).to_be_visible()
+    job = ExportJob.objects.get(kind="sql")
+    execute("exports.exportjob", job.pk)
+    page.goto(f"{EXPORTS}{job.pk}/change/")
+    with nothing_sideways(page):
+        page.get_by_text("Tables (").click()
+        expect(page.get_by_role("row", name="public.notes_note 3")).to_be_visible()
+    assert page.evaluate(CONTRAST) == []
+    with page.expect_download() as download:
+        page.get_by_role("link", name=re.compile("Download")).click()
+    assert download.value.path().read_bytes()[:5] == b"PGDMP"
