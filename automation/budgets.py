@@ -52,6 +52,14 @@ DAILY_LIMITS: Mapping[str, Any] = {
 }
 
 
+# For an action that limits nothing else.
+LIMITS: Mapping[str, Any] = {
+    "type": "object",
+    "title": "Limits",
+    "properties": {"max_runs_per_day": DAILY_LIMITS["max_runs_per_day"]},
+}
+
+
 def daily_budget(action_json: Mapping[str, Any], tokens: int = 0) -> Budget:
     """What `limits` say. `tokens`: the most that one run uses."""
     limits = action_json.get("limits") or {}

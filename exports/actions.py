@@ -1,24 +1,16 @@
 """What exports offer to rules."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from automation.actions import Action, Effects
+from automation.budgets import LIMITS
 from automation.models import Run
+from automation.schema import settings_faults
 from exports.models import ExportJob
 from exports.services import queue_backup, queue_markdown_export
-from kjxlkj.errors import Fault
 from kjxlkj.jobs.lease import Lease
 
 # What is made is made of all that matches, never of a part of it.
 _EVERY_NOTE = 1_000_000_000
-_NO_SETTINGS: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
-
-
-def _faults(action_json: Mapping[str, Any]) -> list[Fault]:
-    return [
-        Fault(f"action_json.{name}", "unknown. This action has no settings.") for name in action_json if name != "kind"
-    ]
+_SCHEMA = {"type": "object", "properties": {"limits": LIMITS}, "additionalProperties": False}
 
 
 def _order_markdown_export(run: Run, lease: Lease) -> Effects:
@@ -45,8 +37,8 @@ def _tell(run: Run, job: ExportJob, outcome: str) -> None:
 EXPORT_MARKDOWN = Action(
     kind="export_markdown",
     label="Make a Markdown archive",
-    schema=_NO_SETTINGS,
-    faults=_faults,
+    schema=_SCHEMA,
+    faults=settings_faults(_SCHEMA),
     work=_order_markdown_export,
     max_sources=lambda action_json: _EVERY_NOTE,
 )
@@ -54,8 +46,8 @@ EXPORT_MARKDOWN = Action(
 SQL_BACKUP = Action(
     kind="sql_backup",
     label="Back up the whole instance",
-    schema=_NO_SETTINGS,
-    faults=_faults,
+    schema=_SCHEMA,
+    faults=settings_faults(_SCHEMA),
     work=_order_backup,
     max_sources=lambda action_json: _EVERY_NOTE,
     superusers_only=True,

@@ -8,7 +8,9 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from automation.actions import Action
+from automation.budgets import LIMITS
 from automation.models import Run
+from automation.schema import schema_faults
 from automation.webhooks.addresses import why_forbidden
 from automation.webhooks.payload import MOST, payload
 from automation.webhooks.signing import secret_of, signature
@@ -27,7 +29,7 @@ _AT_ONCE = 4
 # Before the second and the third attempt, at least: a receiver that is being started anew is back by then.
 _PAUSES = (10.0, 120.0)
 
-_PROPERTIES: dict[str, dict[str, Any]] = {
+_PROPERTIES: dict[str, Mapping[str, Any]] = {
     "url": {
         "type": "string",
         "format": "uri",
@@ -43,6 +45,7 @@ _PROPERTIES: dict[str, dict[str, Any]] = {
         "title": "Time limit (ms)",
         "description": "What the receiver is given for the whole of its answer.",
     },
+    "limits": LIMITS,
 }
 SCHEMA = {"type": "object", "required": ["url"], "additionalProperties": False, "properties": _PROPERTIES}
 
@@ -54,7 +57,7 @@ def faults(action: Mapping[str, Any]) -> list[Fault]:
     if isinstance(limit, bool) or not isinstance(limit, int) or not _TIMEOUT_LEAST_MS <= limit <= _TIMEOUT_MOST_MS:
         bounds = f"{_TIMEOUT_LEAST_MS} to {_TIMEOUT_MOST_MS:,}"
         found.append(Fault("action_json.timeout_ms", f"expected a whole number of milliseconds from {bounds}."))
-    return found
+    return found + schema_faults(action.get("limits", {}), LIMITS, "action_json.limits")
 
 
 def _unknown(name: str) -> Fault:

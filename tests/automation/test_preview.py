@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db
 NOBODY = "0193a1f0-0000-7000-8000-000000000000"
 LIBRARIAN = {"kind": "librarian_structure", "plan": {"goal": "File it", "allowed_kinds": ["retag_note", "defer"]}}
 # Of actions that cannot do without.
-SETTINGS: dict[str, dict] = {}
+SETTINGS = {"webhook": {"url": "https://hooks.example/kjxlkj"}}
 
 
 @pytest.fixture

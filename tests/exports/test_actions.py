@@ -49,12 +49,12 @@ def test_an_empty_workspace_can_be_exported(workspace, owner):
 
 
 @pytest.mark.parametrize("action", [ACTION, BACKUP])
-def test_they_have_no_settings(workspace, superuser, action):
+def test_they_have_no_settings_but_limits(workspace, superuser, action):
     with pytest.raises(RuleInvalid) as error:
         create_rule(workspace, actor=superuser, name="R", action_json={**action, "level": 9})
     assert error.value.details["faults"][0]["path"] == "action_json.level"
-    schema = actions.find(action["kind"]).schema
-    assert schema == {"type": "object", "properties": {}, "additionalProperties": False}
+    assert set(actions.find(action["kind"]).schema["properties"]) == {"limits"}
+    create_rule(workspace, actor=superuser, name="R", action_json={**action, "limits": {"max_runs_per_day": 1}})
 
 
 # --- sql_backup -----------------------------------------------------------------------------------

@@ -120,7 +120,7 @@ values = st.none() | st.booleans() | st.integers() | st.floats() | text
 json = values | st.lists(values) | st.dictionaries(text, values)
 
 
-@given(st.dictionaries(st.sampled_from(["url", "timeout_ms", "x"]), json))
+@given(st.dictionaries(st.sampled_from(["url", "timeout_ms", "limits", "x"]), json))
 def test_whatever_is_written_there_is_judged(action):
     faults({"kind": "webhook", **action})
 
@@ -132,9 +132,11 @@ def test_whatever_address_is_written_is_judged(host, rest):
 
 def test_its_schema_knows_the_settings_that_it_takes():
     assert actions.find("webhook") is WEBHOOK
-    assert set(WEBHOOK.schema["properties"]) == {"url", "timeout_ms"}
-    limits = WEBHOOK.schema["properties"]["timeout_ms"]
-    for bound in (limits["minimum"], limits["maximum"], limits["default"]):
+    assert set(WEBHOOK.schema["properties"]) == {"url", "timeout_ms", "limits"}
+    allowed = WEBHOOK.schema["properties"]["timeout_ms"]
+    for bound in (allowed["minimum"], allowed["maximum"], allowed["default"]):
         assert said("https://example.com", timeout_ms=bound) == []
-    assert said("https://example.com", timeout_ms=limits["minimum"] - 1) != []
-    assert said("https://example.com", timeout_ms=limits["maximum"] + 1) != []
+    assert said("https://example.com", timeout_ms=allowed["minimum"] - 1) != []
+    assert said("https://example.com", timeout_ms=allowed["maximum"] + 1) != []
+    assert said("https://example.com", limits={"max_runs_per_day": 3}) == []
+    assert said("https://example.com", limits={"max_runs_per_day": 0}) != []
