@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -16,8 +17,9 @@ from automation.sentences import deed
 from automation.triggers import NOTE_DELETED, triggers_of
 from automation.validation import RuleInvalid, rule_faults
 from kjxlkj.errors import Invalid, NotFound, field_error
-from kjxlkj.notes.filters import Verdict, condition_q, explain
+from kjxlkj.notes.filters import Verdict, condition_q, explain, words_in
 from kjxlkj.notes.models import Note
+from kjxlkj.notes.search import by_index
 from kjxlkj.workspaces.models import WorkspaceEvent
 
 _EXAMPLES = 20
@@ -110,7 +112,9 @@ def _chosen(
 def _preview(workspace_id: UUID, about: _About) -> Preview:
     condition = about.values["condition_json"]
     notes = Note.objects.live().filter(condition_q(condition), workspace_id=workspace_id)
-    matching = notes.count()
+    # Whoever counts what a search finds wants all of it, and the index has it.
+    with by_index() if "text" in words_in(condition) else nullcontext():
+        matching = notes.count()
     verdicts = explain(Note.objects.filter(pk=about.note.pk), condition, "condition_json") if about.note else []
     action_json = about.values.get("action_json")
     return Preview(

@@ -13,6 +13,7 @@ from kjxlkj.notes.filters.trees import (
     condition_q,
     condition_schema,
     node_schema,
+    words_in,
 )
 from kjxlkj.notes.filters.values import BadValue
 from kjxlkj.notes.filters.verdicts import Verdict, explain
@@ -32,4 +33,5 @@ __all__ = [
     "condition_schema",
     "explain",
     "node_schema",
+    "words_in",
 ]

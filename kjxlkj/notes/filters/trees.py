@@ -39,6 +39,17 @@ def condition_q(tree: Mapping[str, Any]) -> Q:
     return node_q(tree)
 
 
+def words_in(tree: Mapping[str, Any]) -> set[str]:
+    """The words that a tree without faults speaks in."""
+    words = set()
+    for key, value in tree.items():
+        if key in VOCABULARY:
+            words.add(key)
+        else:
+            words.update(*map(words_in, [value] if key == "not" else value))
+    return words
+
+
 def condition_schema() -> dict[str, Any]:
     """JSON schema of a condition, for editors. Depth and size it cannot say, nor whether a date is in the calendar."""
     reference = "#/$defs/condition"
