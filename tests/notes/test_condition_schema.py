@@ -14,15 +14,15 @@ VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 # What a schema cannot say: which texts are a date, or a tag once they are normalised, and what cannot be stored.
 _BEYOND = ("expected a date", "expected a tag", "no NUL", "nested deeper", "nodes; at most")
 
+_ODD = [
+    "", " ", "\x1f", "\n", "a", "a,b", "#", "/", "markdown", "2026-05-31", "true", "x" * 500, "x" * 501, None, True,
+    0, 1, 1.0, 0.5, -1, 36_500, 36_501, 10**9 - 1, 10**9, 10**40, [], [""], ["a"], ["a", " "], ["a", 1], {},
+    {"": "x"}, {"a": ""}, {"a": " "}, {"a": "b", "c": 1, "d": 0.5, "e": False}, {"a": None}, {"a": {}}, {"a": ["b"]},
+]  # fmt: skip
 _VALUES = st.one_of(
-    st.none(),
-    st.booleans(),
-    st.integers(-2, 40_000),
+    st.sampled_from(_ODD),
     st.integers(),
     st.floats(allow_nan=False, allow_infinity=False),
-    st.sampled_from(
-        ["", " ", "\x1f", "a", "a,b", "#", "markdown", "2026-05-31", "true", "x" * 500, "x" * 501, "/", "\n"]
-    ),
     st.text(max_size=5),
 )
 _ANY_VALUE = st.recursive(
@@ -62,19 +62,17 @@ def test_the_schema_and_the_faults_agree(tree):
 
 
 @pytest.mark.parametrize("name", VOCABULARY)
-@settings(max_examples=100, deadline=None)
-@given(data=st.data())
-def test_each_words_schema_and_its_reader_agree(name, data):
+def test_each_words_schema_and_its_reader_agree(name):
+    """On what any word takes, and on what none does."""
     word = VOCABULARY[name]
-    value = data.draw(st.sampled_from(SAMPLES[name]) | _ANY_VALUE)
-    try:
-        word.takes.read(value)
-    except BadValue as error:
-        assume(not any(told in str(error) for told in _BEYOND))
-        good = False
-    else:
-        good = True
-    assert jsonschema.Draft202012Validator(dict(word.schema)).is_valid(value) == good
+    validator = jsonschema.Draft202012Validator(dict(word.schema))
+    for value in [*_ODD, *(value for values in SAMPLES.values() for value in values)]:
+        try:
+            word.takes.read(value)
+        except BadValue as error:
+            assert not validator.is_valid(value) or any(told in str(error) for told in _BEYOND), value
+        else:
+            assert validator.is_valid(value), value
 
 
 @pytest.mark.parametrize("name", VOCABULARY)

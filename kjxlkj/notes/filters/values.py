@@ -168,7 +168,9 @@ def _tell_pairs(value: Mapping[str, Any]) -> str:
 
 
 TEXT = Takes("text", _WORDS, _text, tell="“{}”".format)
-FOLDER = Takes("folder", {"type": "string", "maxLength": TEXT_MAX}, _folder, tell=lambda v: f"“{v}”" if v else "none")
+FOLDER = Takes(
+    "folder", {"type": "string", "anyOf": [{"enum": [""]}, _WORDS]}, _folder, tell=lambda v: f"“{v}”" if v else "none"
+)
 TAG = Takes("tag", _WORDS, _tag)
 TAGS = Takes(
     "tags",
