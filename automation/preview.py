@@ -10,7 +10,8 @@ from uuid import UUID
 from django.conf import settings
 
 from automation import actions
-from automation.models import Rule, RunSource
+from automation.matching import MAX_DEPTH
+from automation.models import Rule, Run, RunSource
 from automation.read_only import TooSlow, read_only
 from automation.runs import source_limit
 from automation.sentences import deed
@@ -154,11 +155,25 @@ def _against_event(about: _About, event: WorkspaceEvent) -> Iterator[str]:
         yield f"The trigger is {trigger}, and the event {event.type}."
     if trigger == NOTE_DELETED and about.note and not about.note.deleted_at:
         yield "The note has been restored since."
-    if event.run_id and not about.values.get("on_automation", rule is not None and rule.on_automation):
-        yield "A run made this change, and the rule does not fire for those (on_automation)."
+    yield from _against_chain(about, event)
     if rule is None:
         return
     if not rule.enabled:
         yield "The rule is disabled."
     if RunSource.objects.filter(rule=rule, event=event).exists():
         yield "The event was counted for this rule already."
+
+
+def _against_chain(about: _About, event: WorkspaceEvent) -> Iterator[str]:
+    """As matching decides it (see `automation.matching`)."""
+    caused_by = Run.objects.filter(pk=event.run_id).values_list("chain", "rule_id").first() if event.run_id else None
+    if caused_by is None:
+        return
+    chain = (*caused_by[0], caused_by[1])
+    rule = about.rule
+    if not about.values.get("on_automation", rule is not None and rule.on_automation):
+        yield "A run made this change, and the rule does not fire for those (on_automation)."
+    if rule is not None and rule.id in chain:
+        yield "A run of this rule led to the change, and no rule feeds itself."
+    if len(chain) > MAX_DEPTH:
+        yield f"{MAX_DEPTH} runs of rules led to the change already."

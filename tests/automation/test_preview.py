@@ -9,9 +9,11 @@ from django.db.models.lookups import IsNull
 from psycopg.errors import ReadOnlySqlTransaction
 
 from automation import actions
-from automation.models import RunSource
+from automation.matching import MAX_DEPTH
+from automation.models import RunSource, RunTrigger
 from automation.preview import preview
 from automation.read_only import TooSlow, read_only
+from automation.runs import new_run
 from automation.services import create_rule, launch_rule, update_rule
 from automation.validation import RuleInvalid
 from kjxlkj.errors import Invalid, NotFound
@@ -31,7 +33,7 @@ pytestmark = pytest.mark.django_db
 NOBODY = "0193a1f0-0000-7000-8000-000000000000"
 LIBRARIAN = {"kind": "librarian_structure", "plan": {"goal": "File it", "allowed_kinds": ["retag_note", "defer"]}}
 # Of actions that cannot do without.
-SETTINGS = {"webhook": {"url": "https://hooks.example/kjxlkj"}}
+SETTINGS = {"webhook": {"url": "https://example.com/hook"}}
 
 
 @pytest.fixture
@@ -149,12 +151,28 @@ def test_a_rule_for_deletions_is_judged_on_the_deleted_note(workspace, owner, no
     assert preview(workspace.id, values, event_id=again.id).decision.reasons == ["The note has been restored since."]
 
 
-def test_a_change_of_a_run_fires_only_what_says_so(workspace, notes):
+def test_a_change_of_a_run_fires_only_what_says_so_and_never_the_rule_itself(workspace, owner, notes):
+    rule = create_rule(workspace, actor=owner, name="R", action_json=LIBRARIAN, on_automation=True)
+    run = launch_rule(rule, actor=owner, note_ids=[notes[0].id]).runs[0]
     with transaction.atomic():
-        (event,) = record(workspace.id, [NewEvent("note.updated", note_id=notes[0].id, run_id=NOBODY)])
+        (event,) = record(workspace.id, [NewEvent("note.updated", note_id=notes[0].id, run_id=run.id)])
     values = {"condition_json": {}, "trigger": "note.updated"}
-    assert not preview(workspace.id, values, event_id=event.id).decision.fires
+    reasons = preview(workspace.id, values, event_id=event.id).decision.reasons
+    assert reasons == ["A run made this change, and the rule does not fire for those (on_automation)."]
     assert preview(workspace.id, {**values, "on_automation": True}, event_id=event.id).decision.fires
+    reasons = preview(workspace.id, values, event_id=event.id, rule=rule).decision.reasons
+    assert reasons == ["A run of this rule led to the change, and no rule feeds itself."]
+
+
+def test_a_chain_is_cut_where_matching_cuts_it(workspace, owner, notes):
+    rules = [create_rule(workspace, actor=owner, name=f"R{i}", action_json=LIBRARIAN) for i in range(MAX_DEPTH + 1)]
+    values = {"condition_json": {}, "trigger": "note.updated", "on_automation": True}
+    for depth in range(MAX_DEPTH + 1):
+        run = new_run(rules[depth], RunTrigger.EVENT, chain=tuple(rule.id for rule in rules[:depth]))
+        run.save(force_insert=True)
+        with transaction.atomic():
+            (event,) = record(workspace.id, [NewEvent("note.updated", note_id=notes[0].id, run_id=run.id)])
+        assert preview(workspace.id, values, event_id=event.id).decision.fires == (depth < MAX_DEPTH)
 
 
 @pytest.mark.parametrize("about", [{"note_id": NOBODY}, {"event_id": NOBODY}])
