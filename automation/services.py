@@ -1,9 +1,11 @@
 """The only code that writes rules and starts runs."""
 
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, count
 from typing import Any
 from uuid import UUID
 
@@ -68,6 +70,21 @@ def delete_rule(rule: Rule, *, actor: User) -> None:
     _require_for_action(rule, actor)
     if Rule.objects.live().filter(pk=rule.pk).update(deleted_at=timezone.now(), enabled=False):
         record(rule.workspace_id, [NewEvent("rule.deleted", payload=_named(rule))], actor=actor)
+
+
+@transaction.atomic
+def duplicate_rule(rule: Rule, *, actor: User) -> Rule:
+    """A copy under another name, disabled until somebody has looked at it. Raises `Conflict` RULE_NAME_TAKEN."""
+    values = {field: getattr(rule, field) for field in RULE_FIELDS}
+    values |= {"name": _copy_name(rule), "enabled": False}
+    return create_rule(rule.workspace, actor=actor, **values)
+
+
+def _copy_name(rule: Rule) -> str:
+    name = re.sub(r" \(copy( \d+)?\)$", "", rule.name)
+    taken = set(Rule.objects.live().filter(workspace=rule.workspace_id).values_list("name", flat=True))
+    endings = chain([" (copy)"], (f" (copy {number})" for number in count(2)))
+    return next(copy for ending in endings if (copy := name[: 200 - len(ending)] + ending) not in taken)
 
 
 def _save_rule(rule: Rule, values: dict[str, Any], *, actor: User, event: str) -> Rule:
