@@ -154,7 +154,8 @@ SCHEMA = {
                     "minimum": 1,
                     "maximum": 100_000,
                     "title": "Notes in one run at the most",
-                    "description": f"Empty: {OFFLINE_MAX_SOURCES:,} for the offline librarian.",
+                    "description": f"Empty: {OFFLINE_MAX_SOURCES:,} for the offline librarian. The rule's own limit "
+                    "goes first.",
                 },
                 **DAILY_LIMITS,
             },

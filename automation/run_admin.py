@@ -1,0 +1,76 @@
+"""Runs, as people follow them, and their panel on the front page."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from automation import services
+from automation.models import Run
+from kjxlkj.admin_site import add_panel
+from kjxlkj.jobs.models import JobStatus
+from kjxlkj.workspaces.job_admin import ErrorCodeFilter, JobAdmin
+from kjxlkj.workspaces.models import User
+from kjxlkj.workspaces.roles import scoped
+from kjxlkj.workspaces.scoped_admin import WorkspaceFilter
+
+
+@admin.register(Run)
+class RunAdmin(JobAdmin):
+    noun = "run"
+    cancel = staticmethod(services.cancel_run)
+    retry = staticmethod(services.retry_run)
+    list_display = ["created_at", "rule", "workspace", "state", "trigger", "review"]
+    list_select_related = ["rule", "workspace"]
+    list_filter = [WorkspaceFilter, "status", "trigger", ErrorCodeFilter]
+    change_form_template = "automation/run.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        left_out = ("result_json", "rule_snapshot", "rule__condition_json", "rule__action_json")
+        rows: QuerySet[Run] = super().get_queryset(request).select_related("rule", "workspace")
+        return rows.defer(*left_out)
+
+    def name_of(self, job: Run) -> str:
+        return f"“{job.rule.name}”"
+
+    @admin.display(description="proposals")
+    def review(self, run: Run) -> SafeString:
+        return format_html('<a href="{}">review</a>', reverse("admin:review_run", args=[run.pk]))
+
+    def page_context(self, request: HttpRequest, job: Run) -> dict[str, Any]:
+        sources = job.sources.select_related("note", "event").only("note__title", "note__path", "event__type")
+        return {
+            "run": job,
+            "trace": _readable(job.result_json),
+            "rule_json": json.dumps(job.rule_snapshot, indent=2, ensure_ascii=False),
+            "sources": sources[:200],
+            "source_count": job.sources.count(),
+        }
+
+
+def _readable(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Of a run's trace, what the page has no form of its own for."""
+    return [
+        (name.replace("_", " "), value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False))
+        for name, value in result.items()
+        if name not in {"outcome", "stages", "left_out"}
+    ]
+
+
+def _runs_panel(request: HttpRequest) -> Mapping[str, Any] | None:
+    if not isinstance(request.user, User):
+        return None
+    runs = scoped(Run.objects.select_related("rule"), request.user).defer("result_json", "rule_snapshot")
+    return {
+        "failed": list(runs.filter(status=JobStatus.FAILED).order_by("-created_at")[:5]),
+        "active": list(runs.unfinished().order_by("-created_at")[:5]),
+    }
+
+
+add_panel(20, "automation/_runs_panel.html", _runs_panel)
