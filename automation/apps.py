@@ -8,10 +8,10 @@ class AutomationConfig(AppConfig):
 
     def ready(self) -> None:
         from automation import actions
+        from automation.execution import announce, work
         from automation.matching import on_events
         from automation.models import Run
         from automation.retention import hourly
-        from automation.services import announce, work
         from automation.ticks import tick
         from automation.webhooks.action import WEBHOOK
         from kjxlkj.jobs.registry import JobKind, register, register_chore

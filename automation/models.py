@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models import Q
 
 from kjxlkj.ids import new_id
-from kjxlkj.jobs.models import Job, JobQuerySet
+from kjxlkj.jobs.models import Job, JobQuerySet, JobStatus
 from kjxlkj.notes.models import Note
 from kjxlkj.workspaces.models import User, Workspace, WorkspaceEvent
 
@@ -124,6 +124,17 @@ class Run(Job):
             models.Index(fields=["workspace", "-created_at", "-id"], name="run_recent"),
             models.Index(fields=["rule", "status"], name="run_by_rule"),
         ]
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, or where it is, in one sentence."""
+        if not self.is_finished:
+            return "Waits for a worker." if self.status == JobStatus.QUEUED else "Is at work."
+        if self.status == JobStatus.FAILED:
+            return self.error_detail.strip().rpartition("\n")[2] or self.error_code
+        # Lists have read the sentence alone (`automation.trace.with_outcome`), in place of the whole result.
+        read = vars(self)
+        return (read["told"] if "told" in read else self.result_json.get("outcome")) or "Done."
 
 
 class DailyUse(models.Model):

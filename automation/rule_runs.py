@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Max
-from django.db.models.fields.json import KT
 
 from automation.models import Rule, Run, RunTrigger
+from automation.trace import with_outcome
 
 _SHOWN = 10
 
@@ -14,7 +14,9 @@ _SHOWN = 10
 def with_last_runs(rules: Iterable[Any]) -> list[Rule]:
     """The rules, each with its `last_run`, of which the queryset has told the id."""
     listed = list(rules)
-    runs = _told().in_bulk([rule.last_run_id for rule in listed if rule.last_run_id])
+    runs = with_outcome(Run.objects.defer("rule_snapshot")).in_bulk(
+        [rule.last_run_id for rule in listed if rule.last_run_id]
+    )
     for rule in listed:
         rule.last_run = runs.get(rule.last_run_id)
     return listed
@@ -24,11 +26,6 @@ def page_context(rule: Rule) -> dict[str, Any]:
     runs = Run.objects.filter(rule=rule)
     fired = runs.filter(trigger__in=[RunTrigger.EVENT, RunTrigger.SCHEDULE])
     return {
-        "runs": _told().filter(rule=rule).order_by("-created_at", "-id")[:_SHOWN],
+        "runs": with_outcome(runs.defer("rule_snapshot")).order_by("-created_at", "-id")[:_SHOWN],
         "last_fired": fired.aggregate(last=Max("created_at"))["last"],
     }
-
-
-def _told() -> Any:
-    """Runs with the sentence that each ended with, and without the rest of what they tell."""
-    return Run.objects.defer("result_json", "rule_snapshot").annotate(outcome=KT("result_json__outcome"))

@@ -8,12 +8,14 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
 from automation import services
-from automation.models import Run
+from automation.models import Rule, Run
+from automation.trace import triggered_by, with_outcome
 from kjxlkj.admin_site import add_panel
+from kjxlkj.jobs import live
 from kjxlkj.jobs.models import JobStatus
 from kjxlkj.workspaces.job_admin import ErrorCodeFilter, JobAdmin
 from kjxlkj.workspaces.models import User
@@ -26,7 +28,8 @@ class RunAdmin(JobAdmin):
     noun = "run"
     cancel = staticmethod(services.cancel_run)
     retry = staticmethod(services.retry_run)
-    list_display = ["created_at", "rule", "workspace", "state", "trigger", "review"]
+    list_display = ["created_at", "rule", "workspace", "state", "trigger", "came_of_it", "review"]
+    live_columns = ("state", "came_of_it")
     list_select_related = ["rule", "workspace"]
     list_filter = [WorkspaceFilter, "status", "trigger", ErrorCodeFilter]
     change_form_template = "automation/run.html"
@@ -34,10 +37,14 @@ class RunAdmin(JobAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         left_out = ("result_json", "rule_snapshot", "rule__condition_json", "rule__action_json")
         rows: QuerySet[Run] = super().get_queryset(request).select_related("rule", "workspace")
-        return rows.defer(*left_out)
+        return with_outcome(rows).defer(*left_out)
 
     def name_of(self, job: Run) -> str:
         return f"“{job.rule.name}”"
+
+    @admin.display(description="outcome")
+    def came_of_it(self, run: Run) -> SafeString:
+        return live.cell("came_of_it", run.pk, escape(run.outcome))
 
     @admin.display(description="proposals")
     def review(self, run: Run) -> SafeString:
@@ -45,8 +52,11 @@ class RunAdmin(JobAdmin):
 
     def page_context(self, request: HttpRequest, job: Run) -> dict[str, Any]:
         sources = job.sources.select_related("note", "event").only("note__title", "note__path", "event__type")
+        names = dict(Rule.objects.filter(id__in=job.chain).values_list("id", "name"))
         return {
             "run": job,
+            "triggered_by": triggered_by(job),
+            "led_here": [f"“{names[rule_id]}”" for rule_id in job.chain],
             "trace": _readable(job.result_json),
             "rule_json": json.dumps(job.rule_snapshot, indent=2, ensure_ascii=False),
             "sources": sources[:200],

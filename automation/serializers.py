@@ -137,7 +137,7 @@ class RunOut(JobOut[Run]):
     rule_id = serializers.UUIDField(read_only=True)
     rule_name = serializers.CharField(source="rule_snapshot.name", read_only=True)
     triggering_event_id = serializers.UUIDField(read_only=True, allow_null=True)
-    outcome = serializers.SerializerMethodField(help_text="How it ended, or where it is, in one sentence.")
+    outcome = serializers.CharField(read_only=True, help_text="How it ended, or where it is, in one sentence.")
 
     class Meta:
         model = Run
@@ -147,9 +147,6 @@ class RunOut(JobOut[Run]):
             *JOB_FIELDS,
         ]  # fmt: skip
         read_only_fields = fields
-
-    def get_outcome(self, run: Run) -> str:
-        return trace.outcome(run)
 
 
 class RunDetail(RunOut):

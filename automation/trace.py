@@ -1,4 +1,4 @@
-"""What a run tells of itself: what started it, its stages with their time and counts, its end in one sentence."""
+"""What a run tells of itself: what started it, and its stages with their time and counts."""
 
 import time
 from collections.abc import Iterator
@@ -11,9 +11,6 @@ from django.db.models import Count, QuerySet
 from django.db.models.fields.json import KT
 
 from automation.models import Run, RunTrigger
-from kjxlkj.jobs.models import JobStatus
-
-_UNFINISHED = {JobStatus.QUEUED: "Waits for a worker.", JobStatus.RUNNING: "Works."}
 
 
 @contextmanager
@@ -30,18 +27,8 @@ def stage(run: Run, name: str) -> Iterator[dict[str, int]]:
 
 
 def with_outcome(runs: QuerySet[Run]) -> QuerySet[Any]:
-    """For lists: the sentence alone, and not the whole result that holds it."""
+    """For lists: of what a run tells, the sentence that it ended with, and not the rest."""
     return runs.annotate(told=KT("result_json__outcome")).defer("result_json")
-
-
-def outcome(run: Run) -> str:
-    """How it ended, in one sentence."""
-    if run.status in _UNFINISHED:
-        return _UNFINISHED[JobStatus(run.status)]
-    if run.status == JobStatus.FAILED:
-        return run.error_detail.strip().rpartition("\n")[2] or run.error_code
-    told = run.told if hasattr(run, "told") else run.result_json.get("outcome")
-    return told or "Done."
 
 
 def triggered_by(run: Run) -> str:

@@ -5,7 +5,7 @@ import pytest
 from automation.models import Rule, Run
 from automation.services import create_rule, launch_rule, retry_run
 from automation.ticks import tick
-from automation.trace import outcome, triggered_by
+from automation.trace import triggered_by
 from kjxlkj.jobs import services as jobs
 from kjxlkj.jobs.services import cancel
 from kjxlkj.notes.cause import by
@@ -32,12 +32,12 @@ def deliver(run):
 
 def test_a_run_tells_its_stages_with_their_counts_and_its_end_in_a_sentence(rule, owner):
     run = launch_rule(rule, actor=owner).runs[0]
-    assert outcome(run) == "Waits for a worker."
+    assert run.outcome == "Waits for a worker."
     deliver(run)
     stages = run.result_json["stages"]
     assert [stage["stage"] for stage in stages] == ["ingest", "plan", "propose", "validate"]
     assert all(stage["seconds"] >= 0 and stage["counts"] for stage in stages)
-    assert outcome(run).startswith("Read 3 notes and proposed ")
+    assert run.outcome.startswith("Read 3 notes and proposed ")
     assert triggered_by(run) == f"{owner} by hand"
     assert run.rule_snapshot["action_json"] == LIBRARIAN
 
@@ -69,7 +69,7 @@ def test_a_failed_run_tells_why_and_its_retry_of_what_it_is_one(rule, owner):
     run = launch_rule(rule, actor=owner).runs[0]
     cancel(run, detail="cancelled by somebody")
     run.refresh_from_db()
-    assert outcome(run) == "cancelled by somebody"
+    assert run.outcome == "cancelled by somebody"
     assert triggered_by(retry_run(run, actor=owner)) == f"a retry of run {run.id} by {owner}"
 
 
