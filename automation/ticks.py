@@ -4,7 +4,7 @@ import logging
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import DatabaseError, InterfaceError
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -13,6 +13,7 @@ from automation.runs import new_run
 from automation.schedules import plan_next_tick
 from automation.services import launch_for_notes, matching_notes
 from automation.triggers import SCHEDULE
+from kjxlkj.jobs.bounded import bounded_transaction
 from kjxlkj.jobs.services import refuse
 from kjxlkj.notes.filters import ConditionInvalid
 from kjxlkj.workspaces.models import WorkspaceState
@@ -33,7 +34,7 @@ def tick() -> int:
     return launched
 
 
-@transaction.atomic
+@bounded_transaction()
 def _read_again(rule_id: UUID) -> None:
     """Three o'clock is another moment in another time zone."""
     rule = _taken(Rule.objects.filter(pk=rule_id))
@@ -53,7 +54,7 @@ def _attempt(rule_id: UUID) -> bool:
         return False
 
 
-@transaction.atomic
+@bounded_transaction()
 def _tick(rule_id: UUID) -> bool:
     """Its launch and its next moment commit together. What was missed while nobody looked is one launch, not many."""
     rule = _taken(Rule.objects.enabled().filter(pk=rule_id, next_tick_at__lte=Now()))

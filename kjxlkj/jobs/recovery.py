@@ -7,12 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 from django_q.models import OrmQ
 
 from kjxlkj.jobs import canaries, messages, transitions
+from kjxlkj.jobs.bounded import bounded_transaction
 from kjxlkj.jobs.models import JobQuerySet, JobStatus
 from kjxlkj.jobs.registry import JobKind, chores, kinds
 from kjxlkj.jobs.services import after_give_back
@@ -39,7 +40,7 @@ def sweep() -> Swept:
     do the chores of the apps."""
     given_back = woken = 0
     for kind in kinds():
-        with transaction.atomic():
+        with bounded_transaction():
             if not _only_sweeper():
                 continue
             lost = transitions.lose(kind.model, "lease_expires_at <= clock_timestamp()", "")
@@ -103,7 +104,7 @@ def lose(owner: str, note: str) -> int:
     """
     lost = 0
     for kind in kinds():
-        with transaction.atomic():
+        with bounded_transaction():
             jobs = transitions.lose(kind.model, "lease_owner = %(owner)s", note, owner=owner)
             after_give_back(kind, jobs)
         lost += len(jobs)
@@ -124,6 +125,6 @@ def retire(cluster: str) -> None:
 def _give_back(owners: Iterable[str], code: str, detail: str, refund: Refund) -> None:
     which, held_by = "lease_owner = ANY(%(owners)s)", list(owners)
     for kind in kinds():
-        with transaction.atomic():
+        with bounded_transaction():
             jobs = transitions.give_back(kind.model, which, code=code, detail=detail, refund=refund, owners=held_by)
             after_give_back(kind, jobs)

@@ -1,17 +1,19 @@
+from contextlib import suppress
 from datetime import timedelta
+from threading import Event, Thread, current_thread, main_thread
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, connections, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 from django_q.models import OrmQ
 
 from kjxlkj.jobs import canaries, recovery, transitions
 from kjxlkj.jobs.models import Canary
-from tests.jobs.conftest import add_errand, history, run
+from tests.jobs.conftest import add_errand, history, run, wait_for
 from tests.jobs.testapp.models import Errand
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -164,3 +166,35 @@ def test_jobs_of_a_cluster_that_is_stopped_go_back_without_the_attempt_counting(
     assert not Canary.objects.exists()
     assert list(OrmQ.objects.values_list("key", flat=True).distinct()) == ["default"]
     assert run(errand).status == "succeeded"
+
+
+def test_a_host_that_is_cut_off_in_the_middle_of_its_sweep_holds_up_the_others_for_a_lease_at_most(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.JOB_LEASE_SECONDS = 0.5
+    errand = claimed(add_errand())
+    expire(errand)
+    lose, in_the_middle, healed = transitions.lose, Event(), Event()
+
+    def be_cut_off(*arguments: Any, **options: Any) -> Any:
+        if current_thread() is main_thread():
+            return lose(*arguments, **options)
+        in_the_middle.set()
+        healed.wait(30)
+        return []
+
+    def other_host() -> None:
+        with suppress(OperationalError, InterfaceError):
+            recovery.sweep()
+        connections.close_all()
+
+    monkeypatch.setattr(transitions, "lose", be_cut_off)
+    other = Thread(target=other_host)
+    other.start()
+    try:
+        assert in_the_middle.wait(10)
+        assert recovery.sweep().given_back == 0, "one sweeps at a time"
+        wait_for(lambda: recovery.sweep().given_back, 10)
+    finally:
+        healed.set()
+        other.join()
