@@ -108,7 +108,7 @@ def _exhausted(run: Run, today: date, zone: ZoneInfo, budget: Budget) -> Invalid
     used = DailyUse.objects.filter(rule_id=run.rule_id, day=today).first() or DailyUse()
     again = datetime.combine(today + timedelta(days=1), time.min, zone)
     if budget.runs_per_day is not None and used.runs >= budget.runs_per_day:
-        what = f"All {budget.runs_per_day:,} runs that the rule may make in a day are used"
+        what = f"The rule may run {budget.runs_per_day:,} time{'s' if budget.runs_per_day > 1 else ''} a day, and has"
     else:
         what = (
             f"It may need {budget.tokens:,} tokens; of the {budget.tokens_per_day or 0:,} of a day"

@@ -70,7 +70,7 @@ def test_runs_beyond_the_day_s_number_fail_before_they_work_and_say_until_when(w
     runs = [deliver(launch(rule, owner)) for _ in range(3)]
     assert [run.error_code for run in runs] == ["", "", "BUDGET_EXHAUSTED"]
     assert len(work_done.done) == 2
-    assert "All 2 runs" in runs[2].error_detail
+    assert "may run 2 times a day, and has. There is" in runs[2].error_detail
     assert "00:00 (Pacific/Auckland)" in runs[2].error_detail
 
 
