@@ -27,7 +27,7 @@ class RuleOut(serializers.ModelSerializer[Rule]):
         read_only_fields = fields
 
 
-class RuleChange(Shape):
+class RuleValues(Shape):
     """Checked by `automation.validation`, which reports every fault at once; here only the names."""
 
     name = serializers.JSONField(required=False, help_text="Unique within the workspace.")
@@ -43,7 +43,13 @@ class RuleChange(Shape):
     on_automation = serializers.JSONField(required=False, help_text="Also for changes that runs made.")
 
 
-class RuleCreate(RuleChange):
+class RuleChange(RuleValues):
+    base_updated_at = serializers.DateTimeField(
+        required=False, help_text="As you read it: what others have changed since is then not overwritten (409)."
+    )
+
+
+class RuleCreate(RuleValues):
     workspace_id = serializers.UUIDField()
     name = serializers.JSONField()
     action_json = serializers.JSONField()

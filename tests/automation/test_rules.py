@@ -85,3 +85,37 @@ def test_rules_take_an_admin(workspace, editor, outsider):
         create_rule(workspace, actor=editor, name="R", action_json=LIBRARIAN)
     with pytest.raises(NotFound):
         create_rule(workspace, actor=outsider, name="R", action_json=LIBRARIAN)
+
+
+def test_what_others_changed_meanwhile_is_not_overwritten(workspace, owner, admin):
+    rule = create_rule(workspace, actor=owner, name="R", action_json=LIBRARIAN)
+    read_at = Rule.objects.get(pk=rule.pk).updated_at
+    update_rule(rule, actor=admin, enabled=False, name="Stopped", base_updated_at=read_at)
+    with pytest.raises(Conflict) as error:
+        update_rule(rule, actor=owner, name="R", enabled=True, base_updated_at=read_at)
+    assert error.value.code == "RULE_CHANGED"
+    rule.refresh_from_db()
+    assert (rule.name, rule.enabled) == ("Stopped", False)
+    update_rule(rule, actor=owner, enabled=True, base_updated_at=rule.updated_at)
+
+
+def test_a_rule_that_has_become_invalid_can_be_stopped_and_not_started(workspace, owner):
+    rule = create_rule(workspace, actor=owner, name="R", action_json=LIBRARIAN)
+    Rule.objects.filter(pk=rule.pk).update(action_json={"kind": "of_an_app_that_is_gone"}, condition_json={"gone": 1})
+    update_rule(rule, actor=owner, enabled=False)
+    with pytest.raises(RuleInvalid):
+        update_rule(rule, actor=owner, enabled=True)
+    rule.refresh_from_db()
+    assert not rule.enabled
+
+
+def test_the_api_refuses_changes_to_what_a_rule_was(client, workspace, owner):
+    rule = create_rule(workspace, actor=owner, name="R", action_json=LIBRARIAN)
+    client.force_login(owner)
+    address = f"/api/automation/rules/{rule.id}"
+    read = client.get(address).json()["updated_at"]
+    change = {"enabled": False, "base_updated_at": read}
+    assert client.patch(address, change, "application/json").status_code == 200
+    answer = client.patch(address, {**change, "enabled": True}, "application/json")
+    assert (answer.status_code, answer.json()["code"]) == (409, "RULE_CHANGED")
+    assert client.patch(address, {"enabled": True}, "application/json").status_code == 200

@@ -148,3 +148,10 @@ def test_in_the_admin_it_is_the_same(owner, superuser, backup_rule):
     backup_rule.refresh_from_db()
     assert (backup_rule.name, backup_rule.deleted_at) == ("Weekly", None)
     assert browser(superuser).post(f"{address}/delete/", {"post": "yes"}).status_code == 302
+
+
+def test_an_admin_does_not_cancel_a_superuser_s_backup(backup_rule, superuser, admin):
+    (run,) = launch_rule(backup_rule, actor=superuser).runs
+    with pytest.raises(Forbidden):
+        cancel_run(run, actor=admin)
+    assert cancel_run(run, actor=superuser).error_code == "CANCELLED"
