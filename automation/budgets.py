@@ -105,6 +105,12 @@ def _reserved(run: Run, today: date, budget: Budget) -> bool:
 
 
 def _exhausted(run: Run, today: date, zone: ZoneInfo, budget: Budget) -> Invalid:
+    if budget.tokens > (budget.tokens_per_day or budget.tokens):
+        return Invalid(
+            "BUDGET_EXHAUSTED",
+            f"It may need {budget.tokens:,} tokens, and the rule has {budget.tokens_per_day:,} a day: it will never"
+            " run. Raise max_tokens_per_day, or lower max_total_tokens.",
+        )
     used = DailyUse.objects.filter(rule_id=run.rule_id, day=today).first() or DailyUse()
     again = datetime.combine(today + timedelta(days=1), time.min, zone)
     if budget.runs_per_day is not None and used.runs >= budget.runs_per_day:

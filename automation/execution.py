@@ -11,6 +11,7 @@ from automation.budgets import reserve, settle
 from automation.models import Run
 from kjxlkj.errors import Invalid
 from kjxlkj.jobs.lease import Lease
+from kjxlkj.jobs.models import JobStatus
 from kjxlkj.workspaces.events import NewEvent, record_for_each
 
 
@@ -29,9 +30,10 @@ def work(run: Run, lease: Lease) -> actions.Effects | None:
         raise
 
     def finish() -> None:
+        # First, as where a run fails: who locked its workspace before its budget could wait for one who did not.
+        settle(run, run.result_json.get("tokens", 0))
         if effects is not None:
             effects()
-        settle(run, run.result_json.get("tokens", 0))
         Run.objects.filter(pk=run.pk).update(result_json=run.result_json, reserved_tokens=run.reserved_tokens)
 
     return finish
@@ -44,7 +46,13 @@ def _keep_trace(run: Run, lease: Lease) -> None:
 
 
 def announce(runs: Sequence[Run], previous: str | None) -> None:
-    """The workspace events of a transition of `runs`, in its transaction."""
+    """The workspace events of a transition of `runs`, in its transaction.
+
+    One that failed gives back what it did not use, if it told what it used; else nobody knows.
+    """
+    for run in runs:
+        if run.status == JobStatus.FAILED and run.reserved_tokens and "tokens" in run.result_json:
+            settle(run, run.result_json["tokens"])
     prefetch_related_objects(runs, "created_by")
     record_for_each([(run.workspace_id, _transition(run)) for run in runs])
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import Count
 from django.utils import timezone
 
 from automation.models import Rule, Run, RunSource, RunTrigger
@@ -67,11 +66,13 @@ def _fire(rule: Rule, events: Sequence[WorkspaceEvent], chain: Chain) -> None:
 def _cut(rule: Rule, events: Sequence[WorkspaceEvent], chain: Chain) -> None:
     """A run that tells why nothing was done, so that nobody has to wonder."""
     run = new_run(rule, RunTrigger.EVENT, event=events[0], chain=chain)
+    run.source_count = len({event.note_id for event in events})
     run.save(force_insert=True)
     copy_rows(RunSource, _SOURCE, [(rule.id, run.id, event.note_id, event.id) for event in events])
     names = dict(Rule.objects.filter(id__in=chain).values_list("id", "name"))
     led_here = " → ".join(f"“{names[rule_id]}”" for rule_id in chain)
-    refuse(run, "CHAIN_TOO_DEEP", f"Not begun: {MAX_DEPTH} runs of rules led here already ({led_here}).")
+    detail = f"Not begun: a chain ends after {MAX_DEPTH} runs that no person started. To here led {led_here}."
+    refuse(run, "CHAIN_TOO_DEEP", detail)
 
 
 def _add(rule: Rule, events: Sequence[WorkspaceEvent], chain: Chain) -> None:
@@ -81,10 +82,12 @@ def _add(rule: Rule, events: Sequence[WorkspaceEvent], chain: Chain) -> None:
     rows: list[tuple[UUID, UUID, UUID, UUID]] = []
     joinable = _joinable(rule, chain, limit)
     held: dict[UUID, set[UUID]] = {run.id: set() for run in joinable}
-    for run_id, note_id in RunSource.objects.filter(run__in=held).values_list("run_id", "note_id"):
+    about = {event.note_id for event in events}
+    for run_id, note_id in RunSource.objects.filter(run__in=held, note__in=about).values_list("run_id", "note_id"):
         held[run_id].add(note_id)
     for run in joinable:
         rows += _take(rule, run, waiting, held[run.id], limit)
+    Run.objects.bulk_update(joinable, ["source_count"])
     runs = []
     starts = timezone.now() + timedelta(seconds=rule.settle_seconds)
     while waiting:
@@ -109,22 +112,21 @@ def _joinable(rule: Rule, chain: Chain, limit: int) -> list[Run]:
     queued = Run.objects.filter(
         rule=rule, status=JobStatus.QUEUED, trigger=RunTrigger.EVENT, started_at=None, chain=list(chain)
     )
-    # An import leaves hundreds of full ones; what they hold is counted there and not here.
-    holding = RunSource.objects.filter(run__in=queued.values("id")).values("run_id")
-    room = holding.annotate(held=Count("note_id", distinct=True)).filter(held__lt=limit).values("run_id")
-    queued = queued.filter(rule_snapshot=snapshot(rule), id__in=room).order_by("id")
+    # An import leaves hundreds of full ones.
+    queued = queued.filter(rule_snapshot=snapshot(rule), source_count__lt=limit).order_by("id")
     return list(queued.select_for_update(no_key=True, skip_locked=True))
 
 
 def _take(
     rule: Rule, run: Run, waiting: list[WorkspaceEvent], held: set[UUID], limit: int
 ) -> list[tuple[UUID, UUID, UUID, UUID]]:
-    """Move events from `waiting` into the run until it holds `limit` notes."""
+    """Move events from `waiting` into the run until it holds `limit` notes. `held`: which of theirs it holds."""
     rows = []
     left = []
     for event in waiting:
         note_id = event.note_id
-        if note_id is not None and (note_id in held or len(held) < limit):
+        if note_id is not None and (note_id in held or run.source_count < limit):
+            run.source_count += note_id not in held
             held.add(note_id)
             rows.append((rule.id, run.id, note_id, event.id))
         else:

@@ -104,6 +104,8 @@ class Run(Job):
     # Rules whose runs stand between this run and a person, the first of them first: none of them may fire again.
     chain = ArrayField(models.UUIDField(), default=list, db_default=[], editable=False)
     tick_at = models.DateTimeField(null=True, editable=False, help_text="The moment of its schedule that it is for.")
+    # How many notes it is about: to count its sources with each event would take longer the more there are.
+    source_count = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     # The day on whose budget it counts, and the tokens it holds of that: reserved once, before work starts.
     reserved_on = models.DateField(null=True, editable=False)
     reserved_tokens = models.PositiveIntegerField(default=0, db_default=0, editable=False)

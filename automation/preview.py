@@ -153,7 +153,7 @@ def _against_event(about: _About, event: WorkspaceEvent) -> Iterator[str]:
     trigger, rule = about.values.get("trigger"), about.rule
     if trigger is not None and trigger not in triggers_of(event.type):
         yield f"The trigger is {trigger}, and the event {event.type}."
-    if trigger == NOTE_DELETED and about.note and not about.note.deleted_at:
+    if trigger == event.type == NOTE_DELETED and about.note and not about.note.deleted_at:
         yield "The note has been restored since."
     yield from _against_chain(about, event)
     if rule is None:
@@ -176,4 +176,4 @@ def _against_chain(about: _About, event: WorkspaceEvent) -> Iterator[str]:
     if rule is not None and rule.id in chain:
         yield "A run of this rule led to the change, and no rule feeds itself."
     if len(chain) > MAX_DEPTH:
-        yield f"{MAX_DEPTH} runs of rules led to the change already."
+        yield f"A chain ends after {MAX_DEPTH} runs that no person started, and this would be the next."

@@ -60,7 +60,7 @@ class RunAdmin(JobAdmin):
             "trace": _readable(job.result_json),
             "rule_json": json.dumps(job.rule_snapshot, indent=2, ensure_ascii=False),
             "sources": sources[:200],
-            "source_count": job.sources.count(),
+            "source_count": job.source_count,
         }
 
 

@@ -30,17 +30,21 @@ class RuleOut(serializers.ModelSerializer[Rule]):
 class RuleValues(Shape):
     """Checked by `automation.validation`, which reports every fault at once; here only the names."""
 
-    name = serializers.JSONField(required=False, help_text="Unique within the workspace.")
+    name = serializers.JSONField(required=False, allow_null=True, help_text="Unique within the workspace.")
     trigger = serializers.JSONField(
-        required=False, help_text="manual, schedule, note.changed, or the type of a note event."
+        required=False, allow_null=True, help_text="manual, schedule, note.changed, or the type of a note event."
     )
-    schedule = serializers.JSONField(required=False, help_text="A cron line, for the trigger schedule.")
-    condition_json = ConditionField(required=False, help_text="Which notes. Empty: every note.")
-    action_json = serializers.JSONField(required=False, help_text='What to do, by "kind".')
-    enabled = serializers.JSONField(required=False)
-    settle_seconds = serializers.JSONField(required=False, help_text="From the first event to the run.")
+    schedule = serializers.JSONField(
+        required=False, allow_null=True, help_text="A cron line, for the trigger schedule."
+    )
+    condition_json = ConditionField(required=False, allow_null=True, help_text="Which notes. Empty: every note.")
+    action_json = serializers.JSONField(required=False, allow_null=True, help_text='What to do, by "kind".')
+    enabled = serializers.JSONField(required=False, allow_null=True)
+    settle_seconds = serializers.JSONField(
+        required=False, allow_null=True, help_text="From the first event to the run."
+    )
     max_sources = serializers.JSONField(required=False, allow_null=True, help_text="Notes in one run.")
-    on_automation = serializers.JSONField(required=False, help_text="Also for changes that runs made.")
+    on_automation = serializers.JSONField(required=False, allow_null=True, help_text="Also for changes that runs made.")
 
 
 class RuleChange(RuleValues):
@@ -51,8 +55,8 @@ class RuleChange(RuleValues):
 
 class RuleCreate(RuleValues):
     workspace_id = serializers.UUIDField()
-    name = serializers.JSONField()
-    action_json = serializers.JSONField()
+    name = serializers.JSONField(allow_null=True)
+    action_json = serializers.JSONField(allow_null=True)
 
 
 class RuleQuery(Shape):
@@ -75,14 +79,14 @@ class PreviewAbout(Shape):
     )
 
 
-class PreviewIn(PreviewAbout):
+class PreviewIn(RuleValues, PreviewAbout):
     """A rule that is not saved; its fields are as those of rules, and every fault of them is told at once."""
 
     workspace_id = serializers.UUIDField()
-    trigger = serializers.JSONField(required=False)
-    condition_json = ConditionField(default=dict)
-    action_json = serializers.JSONField(required=False, help_text="Left out: only the condition is tried.")
-    max_sources = serializers.JSONField(required=False, allow_null=True)
+    condition_json = ConditionField(default=dict, allow_null=True)
+    action_json = serializers.JSONField(
+        required=False, allow_null=True, help_text="Left out: only the condition is tried."
+    )
 
 
 class PreviewNote(serializers.Serializer[Any]):
@@ -149,7 +153,7 @@ class RunOut(JobOut[Run]):
         model = Run
         fields = [
             "id", "workspace_id", "rule_id", "rule_name", "trigger", "triggering_event_id", "tick_at", "depth",
-            "chain", "batch", "outcome",
+            "chain", "batch", "source_count", "outcome",
             *JOB_FIELDS,
         ]  # fmt: skip
         read_only_fields = fields

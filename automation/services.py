@@ -96,6 +96,7 @@ def _copy_name(rule: Rule) -> str:
 
 def _save_rule(rule: Rule, values: dict[str, Any], *, actor: User, event: str) -> Rule:
     _require_for_action(rule, actor)
+    planned_for = (rule.trigger, rule.schedule, rule.enabled)
     for field, value in values.items():
         if field not in RULE_FIELDS:
             raise TypeError(f"{field} is not a field of a rule")
@@ -105,7 +106,9 @@ def _save_rule(rule: Rule, values: dict[str, Any], *, actor: User, event: str) -
     stops = values.keys() == {"enabled"} and values["enabled"] is False
     check_rule(values if stops else {field: getattr(rule, field) for field in RULE_FIELDS})
     rule.name = rule.name.strip()
-    plan_next_tick(rule, timezone.now())
+    # Another change does not move it: the rule may be due, and nobody have looked yet.
+    if rule._state.adding or planned_for != (rule.trigger, rule.schedule, rule.enabled):
+        plan_next_tick(rule, timezone.now())
     try:
         with transaction.atomic():
             rule.save()
@@ -199,6 +202,8 @@ def launch_for_notes(
     batch = new_id()
     parts = [ids[start : start + limit] for start in range(0, len(ids), limit)] or [[]]
     runs = [new_run(rule, trigger, actor=actor, batch=batch, tick_at=tick_at) for _ in parts]
+    for run, part in zip(runs, parts, strict=True):
+        run.source_count = len(part)
     Run.objects.bulk_create(runs)
     copy_rows(
         RunSource,
@@ -214,6 +219,7 @@ def _launch_for_event(rule: Rule, event_id: UUID, actor: User) -> Launch:
     if event is None or event.note_id is None:
         raise NotFound("EVENT_NOT_FOUND", "event_id: this workspace has no such event about a note.")
     run = new_run(rule, RunTrigger.MANUAL, actor=actor, event=event)
+    run.source_count = 1
     source = RunSource(run=run, rule=rule, note_id=event.note_id, event=event)
     try:
         with transaction.atomic():
@@ -238,7 +244,7 @@ def cancel_run(run: Run, *, actor: User) -> Run:
 
 @transaction.atomic
 def retry_run(run: Run, *, actor: User) -> Run:
-    """A new run over the same sources with the rule as it is now.
+    """A new run over the same sources with the rule as it is now; the one that there is, if it waits or works still.
 
     Raises `Conflict` RUN_NOT_FAILED, `Invalid` RULE_DISABLED.
     """
@@ -248,8 +254,12 @@ def retry_run(run: Run, *, actor: User) -> Run:
         raise Conflict("RUN_NOT_FAILED", f"The run is {run.status}; only a failed run can be tried again.")
     _require_for_action(run.rule, actor)
     _check_enabled(run.rule)
-    again = new_run(run.rule, RunTrigger.RETRY, actor=actor, event=run.triggering_event, chain=run.chain)
-    again.result_json = {"retry_of": str(run.id)}
+    again = Run.objects.unfinished().filter(rule=run.rule, result_json__retry_of=str(run.id)).first()
+    if again is not None:
+        return again
+    # A person starts it: no chain of rules led to it any more.
+    again = new_run(run.rule, RunTrigger.RETRY, actor=actor, event=run.triggering_event)
+    again.result_json, again.source_count = {"retry_of": str(run.id)}, run.source_count
     again.save(force_insert=True)
     notes = list(dict.fromkeys(run.sources.values_list("note_id", flat=True)))
     copy_rows(RunSource, ("rule_id", "run_id", "note_id"), ((run.rule_id, again.id, note) for note in notes))

@@ -1,10 +1,11 @@
 """Scheduled rules: launched when they are due, once each, whoever looks."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError
+from django.db import InterfaceError, OperationalError
 from django.db.models import F
 from django.db.models.functions import Now
 
@@ -27,30 +28,31 @@ def tick() -> int:
     """Launch the rules that are due. Returns how many were."""
     scheduled = Rule.objects.enabled().filter(trigger=SCHEDULE, workspace__state=WorkspaceState.ACTIVE)
     due = scheduled.filter(next_tick_at__lte=Now()).order_by("next_tick_at")
-    launched = sum(_attempt(rule_id) for rule_id in due.values_list("id", flat=True))
+    launched = sum(_attempt(_tick, rule_id) for rule_id in due.values_list("id", flat=True))
     # After that, so that what was due is not lost with the former time zone.
     for rule_id in scheduled.exclude(tick_zone=F("workspace__time_zone")).values_list("id", flat=True):
-        _read_again(rule_id)
+        _attempt(_read_again, rule_id)
     return launched
 
 
 @bounded_transaction()
-def _read_again(rule_id: UUID) -> None:
+def _read_again(rule_id: UUID) -> bool:
     """Three o'clock is another moment in another time zone."""
     rule = _taken(Rule.objects.filter(pk=rule_id))
     if rule is not None:
         plan_next_tick(rule, rule.now)
         rule.save(update_fields=_PLAN)
+    return rule is not None
 
 
-def _attempt(rule_id: UUID) -> bool:
+def _attempt(work: Callable[[UUID], bool], rule_id: UUID) -> bool:
     try:
-        return _tick(rule_id)
-    except (DatabaseError, InterfaceError):
-        raise
+        return work(rule_id)
+    except (OperationalError, InterfaceError):
+        raise  # the database is away, for all of them
     except Exception:
         # Broad, for the sake of the rules that come after it.
-        logger.exception("rule %s could not be launched on its schedule", rule_id)
+        logger.exception("rule %s could not be kept to its schedule", rule_id)
         return False
 
 

@@ -56,6 +56,16 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='run',
+            name='source_count',
+            field=models.PositiveIntegerField(db_default=0, default=0, editable=False),
+        ),
+        migrations.RunSQL(
+            "UPDATE automation_run SET source_count = counted.notes FROM (SELECT run_id, count(DISTINCT note_id) AS notes"
+            " FROM automation_runsource GROUP BY run_id) AS counted WHERE counted.run_id = automation_run.id",
+            migrations.RunSQL.noop,
+        ),
+        migrations.AddField(
+            model_name='run',
             name='tick_at',
             field=models.DateTimeField(editable=False, help_text='The moment of its schedule that it is for.', null=True),
         ),

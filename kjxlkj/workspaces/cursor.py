@@ -53,9 +53,9 @@ def decode_positions(text: str) -> dict[bytes, int]:
     return positions
 
 
-def bad_cursor(fault: str = "it is none of this feed's") -> BadRequest:
+def bad_cursor(fault: str = "it is none of this feed's", parameter: str = "cursor") -> BadRequest:
     return _bad(
-        "cursor", f"{fault}. Take it as it is from the answer before, or begin anew with after=0 or after=latest."
+        parameter, f"{fault}. Take it as it is from the answer before, or begin anew with after=0 or after=latest."
     )
 
 

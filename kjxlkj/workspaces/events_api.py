@@ -39,8 +39,7 @@ class _Reader:
             self.user.refresh_from_db(fields=["is_active", "is_superuser"])
         self.has_looked = True
         heads = self.heads()
-        if self.has_cursor:
-            refuse_if_ahead(heads, positions)
+        refuse_if_ahead(heads, positions, "cursor" if self.has_cursor else "after")
         return read_page(heads, positions, self.narrowing, self.limit)
 
     def heads(self) -> dict[UUID, int]:

@@ -61,10 +61,10 @@ def latest(heads: Mapping[UUID, int]) -> dict[bytes, int]:
     return {name_of(workspace_id): seq for workspace_id, seq in heads.items()}
 
 
-def refuse_if_ahead(heads: Mapping[UUID, int], positions: Positions) -> None:
+def refuse_if_ahead(heads: Mapping[UUID, int], positions: Positions, parameter: str) -> None:
     """A number that was not given yet would hide the event that will bear it. Raises `BadRequest`."""
     if any(positions.get(name_of(workspace_id), 0) > seq for workspace_id, seq in heads.items()):
-        raise bad_cursor("it is ahead of what has happened, as after a backup was restored")
+        raise bad_cursor("it is ahead of what has happened, as after a backup was restored", parameter)
 
 
 def read_page(heads: Mapping[UUID, int], positions: Positions, narrowing: Narrowing, limit: int) -> FeedPage:

@@ -13,6 +13,7 @@ from automation.budgets import daily_budget
 from automation.models import DailyUse, Run
 from automation.services import create_rule, launch_rule, retry_run, update_rule
 from automation.validation import RuleInvalid
+from kjxlkj.errors import Invalid
 from kjxlkj.jobs import services as jobs
 from kjxlkj.jobs.outcomes import Retry
 from kjxlkj.workspaces.services import update_workspace
@@ -153,3 +154,15 @@ def test_the_error_tells_when_there_is_a_budget_again(workspace, owner, work_don
     detail = deliver(launch(rule, owner)).error_detail
     day = detail.split("from ")[1].split(" ")[0]
     assert datetime.fromisoformat(day).date() == timezone.now().date() + timedelta(days=1)
+
+
+def test_a_run_that_fails_gives_back_what_it_tells_it_did_not_use(workspace, owner, work_done):
+    rule = make_rule(workspace, owner, max_tokens_per_day=250)
+    work_done.errors.append(Invalid("ANSWER_USELESS", "The model answered nonsense."))
+    assert deliver(launch(rule, owner)).error_code == "ANSWER_USELESS"
+    assert DailyUse.objects.get().tokens == TOKENS, "nobody knows what it used"
+    work_done.errors.append(Invalid("ANSWER_USELESS", "The model answered nonsense."))
+    run = launch(rule, owner)
+    Run.objects.filter(pk=run.pk).update(result_json={"tokens": 20})
+    deliver(run)
+    assert DailyUse.objects.get().tokens == TOKENS + 20

@@ -132,3 +132,22 @@ def test_in_an_archived_workspace_nothing_is_launched_but_what_runs_can_be_cance
     with pytest.raises(Forbidden, match="archived"):
         launch_rule(rule, actor=owner)
     assert cancel_run(run, actor=owner).error_code == "CANCELLED"
+
+
+@pytest.mark.django_db
+def test_a_run_is_retried_once_however_often_it_is_asked_for(rule, notes, owner):
+    (run,) = launch_rule(rule, actor=owner).runs
+    cancel_run(run, actor=owner)
+    again = retry_run(run, actor=owner)
+    assert retry_run(run, actor=owner) == again
+    cancel_run(again, actor=owner)
+    assert retry_run(run, actor=owner) not in {run, again}
+
+
+@pytest.mark.django_db
+def test_a_retry_is_started_by_a_person_and_stands_in_no_chain(rule, notes, owner):
+    (run,) = launch_rule(rule, actor=owner).runs
+    Run.objects.filter(pk=run.pk).update(chain=[rule.id] * 4, depth=4)
+    cancel_run(run, actor=owner)
+    again = retry_run(run, actor=owner)
+    assert (again.chain, again.depth, again.source_count) == ([], 0, 5)

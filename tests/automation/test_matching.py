@@ -123,7 +123,8 @@ def test_full_runs_that_wait_are_not_read_again(workspace, owner):
     assert sorted(run.sources.count() for run in Run.objects.all()) == [1, 2, 2, 2, 2]
     read = [query["sql"] for query in captured if "FOR NO KEY UPDATE SKIP LOCKED" in query["sql"]]
     assert len(read) == 1
-    assert "HAVING" in read[0]
+    assert '"source_count" < 2' in read[0]
+    assert [run.source_count for run in Run.objects.order_by("id")] == [2, 2, 2, 2, 1]
 
 
 @pytest.mark.django_db
@@ -198,7 +199,7 @@ def test_a_chain_of_rules_is_cut_after_three_runs_and_tells_so(workspace, owner)
         note = update_note(note, base_version=version, cause=caused_by(run, owner), body=f"v{version}")
     cut = rules[4].runs.get(depth=4)
     assert (cut.status, cut.error_code, titles(cut)) == ("failed", "CHAIN_TOO_DEEP", ["One"])
-    assert "“R0” → “R1” → “R2” → “R3”" in cut.error_detail
+    assert "after 3 runs that no person started. To here led “R0” → “R1” → “R2” → “R3”." in cut.error_detail
     assert WorkspaceEvent.objects.filter(type="run.failed", run_id=cut.id, payload__code="CHAIN_TOO_DEEP").exists()
 
 

@@ -119,3 +119,30 @@ def test_the_api_refuses_changes_to_what_a_rule_was(client, workspace, owner):
     answer = client.patch(address, {**change, "enabled": True}, "application/json")
     assert (answer.status_code, answer.json()["code"]) == (409, "RULE_CHANGED")
     assert client.patch(address, {"enabled": True}, "application/json").status_code == 200
+
+
+def test_what_is_null_is_a_fault_among_the_others(client, workspace, owner):
+    client.force_login(owner)
+    rule = {"name": None, "trigger": "noon", "condition_json": {"tog": 1}, "action_json": None, "enabled": None}
+    answer = client.post("/api/automation/rules", {"workspace_id": str(workspace.id), **rule}, "application/json")
+    assert (answer.status_code, answer.json()["code"]) == (422, "RULE_INVALID")
+    paths = [fault["path"] for fault in answer.json()["details"]["faults"]]
+    assert paths == ["name", "trigger", "condition_json.tog", "action_json", "enabled"]
+
+
+def test_a_whole_rule_can_be_previewed_before_it_is_saved(client, workspace, owner):
+    client.force_login(owner)
+    rule = {"name": "R", "trigger": "schedule", "schedule": "0 3 * *", "enabled": True, "settle_seconds": 5}
+    body = {"workspace_id": str(workspace.id), **rule, "action_json": LIBRARIAN, "on_automation": True}
+    answer = client.post("/api/automation/rules/preview", body, "application/json")
+    assert [fault["path"] for fault in answer.json()["details"]["faults"]] == ["schedule"]
+    body["schedule"] = "0 3 * * *"
+    assert client.post("/api/automation/rules/preview", body, "application/json").status_code == 200
+
+
+def test_a_tag_that_no_note_can_have_is_refused(workspace, owner):
+    for word, value in (("tag", "x" * 65), ("tag_any", ["x" * 80]), ("tag_all", ["x", "y" * 65])):
+        assert any(
+            path.startswith(f"condition_json.{word}")
+            for path in faults_of(workspace, owner, condition_json={word: value})
+        )

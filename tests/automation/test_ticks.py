@@ -159,3 +159,24 @@ def test_the_api_tells_when_a_rule_is_due(client, workspace, owner, nightly):
     rule = client.get(f"/api/automation/rules/{nightly.id}").json()
     assert rule["schedule"] == "0 3 * * *"
     assert datetime.fromisoformat(rule["next_tick_at"]) > datetime.now(UTC)
+
+
+def test_a_rule_that_is_due_can_be_edited_and_is_still_due(owner, nightly):
+    miss(nightly, days=1)
+    update_rule(nightly, actor=owner, name="Renamed", condition_json={"folder": ""})
+    assert tick() == 1
+    miss(nightly, days=1)
+    update_rule(nightly, actor=owner, schedule="0 4 * * *")
+    assert tick() == 0, "another schedule begins from now"
+
+
+def test_a_rule_that_cannot_be_kept_to_its_schedule_holds_up_no_other(workspace, owner, nightly, caplog):
+    broken = create_rule(
+        workspace, actor=owner, name="Broken", trigger="schedule", schedule="0 3 * * *", action_json=LIBRARIAN
+    )
+    Rule.objects.filter(pk=broken.pk).update(schedule="no cron line", tick_zone="elsewhere")
+    miss(broken, days=2)
+    miss(nightly, days=1)
+    assert tick() == 1
+    assert Run.objects.get().rule == nightly
+    assert "could not be kept to its schedule" in caplog.text

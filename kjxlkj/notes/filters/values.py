@@ -13,7 +13,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.timezone import is_naive, make_aware
 
 from kjxlkj.notes.models import NoteKind
-from kjxlkj.notes.tags import normalise_tag
+from kjxlkj.notes.tags import MAX_TAG_CHARACTERS, normalise_tag
 
 TEXT_MAX = 500
 NUMBER_MAX = 10**9 - 1
@@ -65,9 +65,11 @@ def _folder(value: Any) -> str:
 
 
 def _tag(value: Any) -> str:
-    tag = normalise_tag(_text(value))
-    if not tag:
-        raise BadValue("expected a tag")
+    written = _text(value)
+    tag = normalise_tag(written)
+    # No note has a longer one, and PostgreSQL would compare with its beginning.
+    if not tag or max(len(tag), len(written)) > MAX_TAG_CHARACTERS:
+        raise BadValue(f"expected a tag of at most {MAX_TAG_CHARACTERS} characters")
     return tag
 
 
@@ -171,10 +173,11 @@ TEXT = Takes("text", _WORDS, _text, tell="“{}”".format)
 FOLDER = Takes(
     "folder", {"type": "string", "anyOf": [{"enum": [""]}, _WORDS]}, _folder, tell=lambda v: f"“{v}”" if v else "none"
 )
-TAG = Takes("tag", _WORDS, _tag)
+_TAG = {**_WORDS, "maxLength": MAX_TAG_CHARACTERS}
+TAG = Takes("tag", _TAG, _tag)
 TAGS = Takes(
     "tags",
-    {"type": "array", "items": _WORDS, "minItems": 1},
+    {"type": "array", "items": _TAG, "minItems": 1},
     _tags,
     from_text=lambda text: text.split(","),
     tell=", ".join,
