@@ -17,12 +17,18 @@ from psycopg import sql
 
 from kjxlkj.errors import DomainError
 from kjxlkj.jobs.leash import leashed
+from kjxlkj.jobs.outcomes import Retry
 
 OnProgress = Callable[[int, int | None, str], object]
 
 # How often a dump is looked after: its progress shown, a cancel heeded.
 _LOOK_SECONDS = 0.25
 _SAID_CHARACTERS = 2000
+# Who wants a table for themselves (ALTER TABLE, VACUUM FULL) waits for our count, pg_dump behind them, and we for
+# pg_dump: a circle that PostgreSQL cannot see. It ends where pg_dump gives up, and they have their turn.
+_LOCK_WAIT_MS = 10_000
+# It locks only what was counted just now, so that nothing but another's lock can keep it from that.
+_LOCKED_OUT = "Query was: LOCK TABLE"
 # Of our environment; what concerns the connection stands in its description, and keys are nobody's business.
 _PASSED_ON = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR")
 
@@ -39,7 +45,7 @@ def write_backup(target: IO[bytes], on_progress: OnProgress = lambda done, total
     """Fill an empty file of this machine; returns the backup's manifest, counted in the snapshot that was dumped.
 
     `on_progress(done, total, label)` is called now and then and may raise, which ends the dump.
-    Raises `DomainError` PG_DUMP_MISSING, PG_DUMP_TOO_OLD or PG_DUMP_FAILED.
+    Raises `DomainError` PG_DUMP_MISSING, PG_DUMP_TOO_OLD or PG_DUMP_FAILED, `Retry` BACKUP_LOCKED.
     """
     with transaction.atomic(durable=True), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -56,7 +62,8 @@ def write_backup(target: IO[bytes], on_progress: OnProgress = lambda done, total
             "schema": _schema(cursor),
             "tables": _count(cursor, on_progress),
         }
-        _dump([program, "--format=custom", "--no-password", f"--snapshot={snapshot}"], target, on_progress)
+        options = ["--format=custom", "--no-password", f"--snapshot={snapshot}", f"--lock-wait-timeout={_LOCK_WAIT_MS}"]
+        _dump([program, *options], target, on_progress)
     return manifest
 
 
@@ -143,5 +150,12 @@ def _raise(status: int, said: IO[bytes]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     said.seek(0)
-    words = said.read().decode(errors="replace").strip()[-_SAID_CHARACTERS:]
-    raise DomainError("PG_DUMP_FAILED", f"pg_dump ended with {status}. It says: {words or 'nothing'}")
+    words = said.read().decode(errors="replace").strip()
+    if _LOCKED_OUT in words:
+        raise Retry(
+            "BACKUP_LOCKED",
+            f"For {_LOCK_WAIT_MS / 1000:g} s somebody else wanted a table for themselves, as ALTER TABLE and VACUUM "
+            "FULL do. Nothing was kept. Back up again when they are done.",
+        )
+    words = words[-_SAID_CHARACTERS:] or "nothing"
+    raise DomainError("PG_DUMP_FAILED", f"pg_dump ended with {status}. It says: {words}")

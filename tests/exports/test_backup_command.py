@@ -7,7 +7,9 @@ import subprocess
 import pytest
 from django.core.management import CommandError, call_command
 
+from exports.management.commands import backup_sql
 from exports.models import ExportJob
+from exports.sql_backup import write_backup
 from kjxlkj.embedded_postgres.server import binaries
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,6 +49,33 @@ def test_a_named_person_needs_to_be_a_superuser(owner, superuser, tmp_path, to):
     assert not ExportJob.objects.exists()
     call_command("backup_sql", "--as", superuser.email)
     assert ExportJob.objects.get().created_by == superuser
+
+
+@pytest.mark.parametrize("folder", ["all.dump", "all.dump.json"])
+def test_a_folder_is_refused_before_anything_is_dumped(tmp_path, monkeypatch, folder):
+    monkeypatch.setattr(backup_sql, "write_backup", lambda file: pytest.fail("it was dumped"))
+    (tmp_path / folder).mkdir()
+    with pytest.raises(CommandError, match=f"{folder} is a folder"):
+        call_command("backup_sql", "--to", str(tmp_path / "all.dump"))
+    assert list(tmp_path.rglob("*all*")) == [tmp_path / folder]
+
+
+def test_a_dump_that_cannot_take_its_name_has_no_manifest(tmp_path, monkeypatch):
+    """A folder came there while it was made."""
+    target = tmp_path / "all.dump"
+
+    def write(file):
+        target.mkdir()
+        return write_backup(file)
+
+    monkeypatch.setattr(backup_sql, "write_backup", write)
+    with pytest.raises(CommandError, match="cannot be written"):
+        call_command("backup_sql", "--to", str(target))
+    assert list(tmp_path.rglob("*all*")) == [target]
+
+
+def test_help_tells_what_is_not_in_it():
+    assert "Attachments are files and not in it: copy the files folder as well." in backup_sql.Command.help
 
 
 def test_a_target_that_cannot_be_written_is_named(tmp_path):

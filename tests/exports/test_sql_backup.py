@@ -9,10 +9,12 @@ from types import SimpleNamespace
 import psutil
 import psycopg
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 from django.db.backends.postgresql.client import DatabaseClient
 from psycopg import sql
 
+from exports import sql_backup
 from exports.models import ExportJob
 from exports.services import cancel_export, open_artifact, request_backup, retry_export
 from exports.sql_backup import find_pg_dump, write_backup
@@ -267,6 +269,63 @@ def test_a_database_that_goes_away_is_no_fault_of_pg_dump(on_path, tmp_path):
 
     with (tmp_path / "backup.dump").open("w+b") as file, pytest.raises(OperationalError):
         write_backup(file, cut)
+
+
+@contextmanager
+def altered_meanwhile(on_path, tmp_path, monkeypatch):
+    """Somebody asks for a table after it was counted, before pg_dump locks it."""
+    monkeypatch.setattr(sql_backup, "_LOCK_WAIT_MS", 300)
+    here, go = tmp_path / "here", tmp_path / "go"
+    wait = f"> {here}\nuntil [ -e {go} ]; do /bin/sleep 0.02; done"
+    on_path(f'[ "$1" = --version ] || {{ {wait}\n}}\nexec {binaries()}/pg_dump "$@"')
+    connection.ensure_connection()
+    info = connection.connection.info
+    parameters = {**info.get_parameters(), **({"password": info.password} if info.password else {})}
+
+    def alter():
+        wait_for(here.exists)
+        with psycopg.connect(**parameters) as session:
+            # Lest a fault of ours held everything up for ever.
+            session.execute("SET lock_timeout = '20s'")
+            session.execute("ALTER TABLE notes_note ADD COLUMN meanwhile int")
+            session.rollback()
+
+    def go_when_it_waits():
+        waiting = "SELECT 1 FROM pg_locks WHERE relation = 'notes_note'::regclass AND NOT granted"
+        with psycopg.connect(**parameters, autocommit=True) as session:
+            wait_for(lambda: session.execute(waiting).fetchone())
+        go.touch()
+
+    threads = [threading.Thread(target=each) for each in (alter, go_when_it_waits)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for thread in threads:
+            thread.join()
+
+
+def test_who_wants_a_table_for_themselves_has_their_turn_and_the_backup_another(
+    on_path, superuser, tmp_path, monkeypatch, files
+):
+    with altered_meanwhile(on_path, tmp_path, monkeypatch):
+        job = execute(request_backup(actor=superuser))
+    assert (job.status, job.error_code, job.attempts) == ("queued", "BACKUP_LOCKED", 1)
+    assert "ALTER TABLE" in job.error_detail
+    assert files_below(files) == []
+    ExportJob.objects.update(not_before=None)
+    assert execute(job).status == "succeeded"
+
+
+def test_the_command_says_that_it_was_locked_out(on_path, tmp_path, monkeypatch):
+    with (
+        pytest.raises(CommandError, match="BACKUP_LOCKED") as error,
+        altered_meanwhile(on_path, tmp_path, monkeypatch),
+    ):
+        call_command("backup_sql", "--to", str(tmp_path / "all.dump"))
+    assert error.value.returncode == 2
+    assert list(tmp_path.glob("*all*")) == []
 
 
 def test_a_failed_backup_is_tried_again_as_a_new_one(on_path, superuser, monkeypatch):

@@ -1,4 +1,4 @@
-"""Back the whole instance up."""
+"""Back the database up."""
 
 import hashlib
 import json
@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from exports.services import request_backup
 from exports.sql_backup import write_backup
 from kjxlkj.errors import DomainError
+from kjxlkj.jobs.outcomes import Retry
 from kjxlkj.storing import whole_file
 from kjxlkj.workspaces.console import actor_at_console
 from kjxlkj.workspaces.models import User
@@ -18,7 +19,10 @@ from kjxlkj.workspaces.roles import require_superuser
 
 
 class Command(BaseCommand):
-    help = "Order a SQL backup of the whole instance, which a worker makes; or make one into a file, here and now."
+    help = (
+        "Order a SQL backup of the database, which a worker makes; or make one into a file, here and now. "
+        "Attachments are files and not in it: copy the files folder as well."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -32,6 +36,8 @@ class Command(BaseCommand):
             said = _order(actor) if to is None else _write(to, actor)
         except DomainError as error:
             raise CommandError(f"{error.message} [{error.code}]", returncode=2) from error
+        except Retry as error:
+            raise CommandError(f"{error.detail} [{error.code}]", returncode=2) from error
         except OSError as error:
             raise CommandError(f"--to: {to} cannot be written: {error.strerror}.") from error
         self.stdout.write(said)
@@ -43,13 +49,23 @@ def _order(actor: User) -> str:
 
 def _write(target: Path, actor: User) -> str:
     require_superuser(actor)
+    _require_no_folder(target)
+    beside = target.with_name(f"{target.name}.json")
+    _require_no_folder(beside)
     with whole_file(target) as file:
         manifest = write_backup(file)
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]  # it reads, as they do
         size = file.tell()
-        manifest = {"sha256": digest, "size": size, **manifest}
-        with whole_file(target.with_name(f"{target.name}.json")) as beside:
-            beside.write(json.dumps(manifest, indent=2, ensure_ascii=False).encode())
+    # Only of a dump that is there.
+    with whole_file(beside) as file:
+        told = {"sha256": digest, "size": size, **manifest}
+        file.write(json.dumps(told, indent=2, ensure_ascii=False).encode())
     rows = sum(manifest["tables"].values())
     return f"{rows} rows of {len(manifest['tables'])} tables are in {target} ({size:,} bytes, sha256 {digest})."
+
+
+def _require_no_folder(path: Path) -> None:
+    """Before the dump, which may take hours."""
+    if path.is_dir():
+        raise CommandError(f"--to: {path} is a folder. Name a file that is not there yet or may be replaced.")
