@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpcore
 import httpx
@@ -34,9 +34,10 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, seconds: float) -
     Raises `DomainError` WEBHOOK_ADDRESS_FORBIDDEN or WEBHOOK_CERTIFICATE_INVALID, `Retry` WEBHOOK_TIMEOUT or
     WEBHOOK_UNREACHABLE.
     """
-    host = urlsplit(url).netloc
+    parts = urlsplit(url)
+    host = parts.netloc
     try:
-        return _post(url, body, {"Host": host, "Accept-Encoding": "identity", **headers}, Deadline(seconds))
+        return _post(parts, body, {"Host": host, "Accept-Encoding": "identity", **headers}, Deadline(seconds))
     except TimeoutError as error:
         raise Retry("WEBHOOK_TIMEOUT", f"{host} did not answer within {seconds:g} s.") from error
     except ssl.SSLCertVerificationError as error:
@@ -47,9 +48,16 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, seconds: float) -
         raise Retry("WEBHOOK_UNREACHABLE", f"{host} could not be reached: {error}.") from error
 
 
-def _post(url: str, body: bytes, headers: Mapping[str, str], deadline: Deadline) -> Answer:
+def _post(parts: SplitResult, body: bytes, headers: Mapping[str, str], deadline: Deadline) -> Answer:
     # For a certificate authority of one's own, SSL_CERT_FILE is heeded.
-    context = httpx.create_ssl_context() if url.startswith("https:") else None
+    context = httpx.create_ssl_context() if parts.scheme == "https" else None
+    # Of what was judged: httpcore would take a string apart in another way, and lose the `;…` at a path's end.
+    url = httpcore.URL(
+        scheme=parts.scheme,
+        host=parts.hostname or "",
+        port=parts.port,
+        target=(parts.path or "/") + (f"?{parts.query}" if parts.query else ""),
+    )
     with (
         httpcore.ConnectionPool(ssl_context=context, network_backend=Network(deadline)) as pool,
         pool.stream("POST", url, headers=list(headers.items()), content=body) as response,
@@ -97,7 +105,7 @@ def pause(retry_after: str) -> float:
         return min(float(retry_after), _LONGEST_PAUSE)
     try:
         at = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return min(max((at - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_PAUSE)

@@ -16,6 +16,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 class Delivery:
     def __init__(self, handler: BaseHTTPRequestHandler, body: bytes) -> None:
         self.path = handler.path
+        self.requestline = handler.requestline
         self.headers = handler.headers
         self.body = body
 

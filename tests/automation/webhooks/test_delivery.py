@@ -40,6 +40,22 @@ def test_the_body_arrives_and_the_answer_comes_back(receiver):
     assert delivery.headers["Content-Type"] == "application/json"
 
 
+@pytest.mark.parametrize(
+    ("written", "asked_for"),
+    [
+        ("/hook;v=1", "/hook;v=1"),
+        ("/a;b/hook;v=1?c=d;e", "/a;b/hook;v=1?c=d;e"),
+        ("/;", "/;"),
+        ("?a=1", "/?a=1"),
+        ("", "/"),
+        ("//hook", "//hook"),
+    ],
+)
+def test_the_address_is_asked_for_as_it_is_written(receiver, written, asked_for):
+    send(f"http://127.0.0.1:{receiver.port}{written}")
+    assert receiver.deliveries[0].requestline == f"POST {asked_for} HTTP/1.1"
+
+
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
 def test_no_proxy_is_asked(receiver, monkeypatch, name):
     monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -261,6 +277,20 @@ def test_the_next_address_is_tried_where_one_does_not_answer(settings, resolver)
         assert send(f"http://hooks.test:{receiver.port}/").status == 204
 
 
+def test_an_address_that_is_silent_leaves_time_for_the_next(settings, resolver):
+    settings.WEBHOOK_ALLOW = ["127.0.0.0/8"]
+    resolver.names["hooks.test"] = [["127.0.0.2", "127.0.0.1"]]
+    with Receiver() as receiver, socket.socket() as silent, socket.socket() as first, socket.socket() as second:
+        silent.bind(("127.0.0.2", receiver.port))
+        # Whoever comes when two wait already is not answered.
+        silent.listen(0)
+        for connection in (first, second):
+            connection.setblocking(False)
+            connection.connect_ex(("127.0.0.2", receiver.port))
+        assert refused(f"http://127.0.0.2:{receiver.port}/", seconds=0.5).code == "WEBHOOK_TIMEOUT"
+        assert send(f"http://hooks.test:{receiver.port}/", seconds=3).status == 204
+
+
 # --- TLS ------------------------------------------------------------------------------------------
 
 
@@ -297,6 +327,7 @@ def test_a_retry_after_may_be_a_number_or_a_date():
     assert 50 < pause_of(format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)) <= 60
     assert pause_of(format_datetime(datetime.now(UTC) - timedelta(days=1), usegmt=True)) == 0
     assert [pause_of(said) for said in ("", "soon", "-5", "1.5", "٣")] == [0] * 5
+    assert pause_of("Mon, 01 Jan 2024 00:00:00 +99999999999999") == 0
     assert pause_of("9" * 400) == pause_of("Fri, 31 Dec 9999 23:59:59 GMT") == 24 * 3600
 
 
