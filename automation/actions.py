@@ -22,6 +22,8 @@ class Action:
     `work(run, lease)` does the slow part outside of any transaction and returns the effects, which commit with
     the run's end (see `kjxlkj.jobs.registry.JobKind`); what it learns goes into `run.result_json`.
     `max_sources(action_json)` is how many notes one run takes where the rule does not say.
+    `most_sources` is how many it takes whatever the rule says, where the action cannot do with more: as with
+    `max_sources`, more notes make more runs.
     `queue(action_json)` is the queue that its runs ask for.
     `budget(action_json)` is what its runs may use in a day.
     `superusers_only`: it concerns the whole instance, and so do the writing and the launching of its rules.
@@ -33,6 +35,7 @@ class Action:
     faults: Callable[[Mapping[str, Any]], list[Fault]]
     work: Callable[[Run, Lease], Effects | None]
     max_sources: Callable[[Mapping[str, Any]], int]
+    most_sources: int | None = None
     needs_sources: bool = False
     superusers_only: bool = False
     queue: Callable[[Mapping[str, Any]], str] = lambda action_json: DEFAULT_QUEUE

@@ -15,11 +15,13 @@ _DEFAULT_MAX_SOURCES = 50
 
 
 def source_limit(rule: Rule) -> int:
-    """How many notes one run of the rule takes."""
-    if rule.max_sources:
-        return rule.max_sources
+    """How many notes one run of the rule takes: what the rule says or its action has by default, within the
+    action's `most_sources`."""
     action = actions.find(rule.action_json.get("kind"))
-    return action.max_sources(rule.action_json) if action else _DEFAULT_MAX_SOURCES
+    if action is None:
+        return rule.max_sources or _DEFAULT_MAX_SOURCES
+    limit = rule.max_sources or action.max_sources(rule.action_json)
+    return limit if action.most_sources is None else min(limit, action.most_sources)
 
 
 def new_run(

@@ -169,6 +169,8 @@ WEBHOOK = Action(
     faults=faults,
     work=work,
     max_sources=lambda action_json: MOST,
+    # What a delivery does not name would be told nowhere.
+    most_sources=MOST,
     # It waits for others, as those do that ask a model: many may at once, and no export makes them wait.
     queue=lambda action_json: LLM_QUEUE,
 )

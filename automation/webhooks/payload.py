@@ -6,7 +6,7 @@ from typing import Any
 
 from automation.models import Run
 
-# Of each, in one delivery. A run has no more unless its rule says so, and the counts tell what is missing.
+# Of each, in one delivery. A run has no more notes; of more events to these, the counts tell what is missing.
 MOST = 500
 
 _SOURCE = (

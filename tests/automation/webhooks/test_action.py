@@ -13,6 +13,7 @@ from django.utils import timezone
 from automation.models import Run
 from automation.services import launch_rule, retry_run
 from automation.webhooks import action
+from automation.webhooks import payload as payloads
 from automation.webhooks.signing import secret_of
 from kjxlkj.jobs import services as jobs
 from kjxlkj.jobs.models import LLM_QUEUE, Slot
@@ -101,15 +102,37 @@ def test_nothing_that_matches_is_told_too(make_rule, receiver, owner):
     assert json.loads(receiver.deliveries[0].body)["note_count"] == 0
 
 
-def test_lists_are_bounded_and_counted(make_rule, receiver, workspace, owner, connection_queries):
+def test_more_notes_than_one_delivery_names_are_told_in_another(make_rule, receiver, workspace, owner):
     create_notes(workspace, [NewNote(f"N{i}", path=f"{i:04}.md") for i in range(510)], cause=by(owner))
     rule = make_rule(receiver.url, max_sources=1000)
-    (run,) = launch_rule(rule, actor=owner).runs
+    for run in launch_rule(rule, actor=owner).runs:
+        assert run.rule_snapshot["max_sources"] == 500
+        execute(run)
+    told = [json.loads(delivery.body) for delivery in receiver.deliveries]
+    assert [(each["note_count"], len(each["notes"])) for each in told] == [(500, 500), (10, 10)]
+    assert [note["path"] for each in told for note in each["notes"]] == [f"{i:04}.md" for i in range(510)]
+    assert len(launch_rule(make_rule(receiver.url, name="By default"), actor=owner).runs) == 2
+
+
+def test_a_rule_may_have_fewer_told_at_once(make_rule, receiver, notes, owner):
+    assert len(launch_rule(make_rule(receiver.url, max_sources=2), actor=owner).runs) == 2
+
+
+def test_events_of_more_notes_make_more_runs_too(make_rule, receiver, workspace, owner):
+    rule = make_rule(receiver.url, trigger="note.created", max_sources=1000)
+    create_notes(workspace, [NewNote(f"N{i}", path=f"{i:04}.md") for i in range(510)], cause=by(owner))
+    for run in rule.runs.order_by("id"):
+        execute(run)
+    told = [json.loads(delivery.body) for delivery in receiver.deliveries]
+    assert [len(each["events"]) for each in told] == [500, 10]
+
+
+def test_lists_are_bounded_and_counted(make_rule, receiver, notes, owner, monkeypatch):
+    monkeypatch.setattr(payloads, "MOST", 2)
+    (run,) = launch_rule(make_rule(receiver.url), actor=owner).runs
     execute(run)
     told = json.loads(receiver.deliveries[0].body)
-    assert (told["note_count"], len(told["notes"])) == (510, 500)
-    assert told["notes"][0]["path"] == "0000.md"
-    assert len(launch_rule(make_rule(receiver.url, name="By default"), actor=owner).runs) == 2
+    assert (told["note_count"], len(told["notes"])) == (3, 2)
 
 
 def test_queries_do_not_grow_with_what_is_told(make_rule, receiver, workspace, owner, notes, connection_queries):
