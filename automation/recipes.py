@@ -62,7 +62,8 @@ RECIPES = (
     Recipe(
         "weekly-backup",
         "Weekly backup",
-        "Every Sunday at 4:00, the database of the whole instance is backed up, ready to be restored.",
+        "Every Sunday at 4:00, the database is backed up into one file. Attachments are files and not in it: copy the "
+        "files folder as well.",
         {
             "name": "Weekly backup",
             "trigger": "schedule",

@@ -11,6 +11,10 @@ from kjxlkj.jobs.lease import Lease
 # What is made is made of all that matches, never of a part of it.
 _EVERY_NOTE = 1_000_000_000
 _SCHEMA = {"type": "object", "properties": {"limits": LIMITS}, "additionalProperties": False}
+_BACKUP_SCHEMA = {
+    **_SCHEMA,
+    "description": "Attachments are files and not in it: copy the files folder as well.",
+}
 
 
 def _order_markdown_export(run: Run, lease: Lease) -> Effects:
@@ -45,9 +49,9 @@ EXPORT_MARKDOWN = Action(
 
 SQL_BACKUP = Action(
     kind="sql_backup",
-    label="Back up the whole instance",
-    schema=_SCHEMA,
-    faults=settings_faults(_SCHEMA),
+    label="Back up the database, without attachments",
+    schema=_BACKUP_SCHEMA,
+    faults=settings_faults(_BACKUP_SCHEMA),
     work=_order_backup,
     max_sources=lambda action_json: _EVERY_NOTE,
     superusers_only=True,

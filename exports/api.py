@@ -108,7 +108,7 @@ class ExportViewSet(WorkspaceScoped, GenericViewSet[ExportJob]):
 class BackupView(APIView):
     @extend_schema(operation_id="admin_backup_sql", request=NoParameters, responses={202: ExportOut})
     def post(self, request: Request) -> Response:
-        """Queue a SQL backup of the whole instance; it appears among the exports. For superusers."""
+        """Queue a SQL backup of the database, without attachments; it appears among the exports. For superusers."""
         read_body(request, NoParameters)
         job = services.request_backup(actor=acting_user(request))
         job.refresh_from_db()

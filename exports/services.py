@@ -54,7 +54,7 @@ def queue_markdown_export(
 
 
 def request_backup(*, actor: User) -> ExportJob:
-    """Queue a SQL backup of the whole instance. Raises `Forbidden` ROLE_FORBIDDEN to all but superusers."""
+    """Queue a SQL backup of the database. Raises `Forbidden` ROLE_FORBIDDEN to all but superusers."""
     require_superuser(actor)
     return queue_backup(created_by=actor)
 

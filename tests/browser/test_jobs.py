@@ -315,7 +315,7 @@ def test_a_superuser_backs_up_everything_and_sees_what_is_in_it(visit, order, su
     page = visit(superuser, viewport={"width": width, "height": 900})
     with nothing_sideways(page):
         page.goto(EXPORTS)
-    page.get_by_role("button", name="Back up everything (SQL)").click()
+    page.get_by_role("button", name="Back up the database (SQL)").click()
     expect(page.get_by_text("The SQL backup is ordered.")).to_be_visible()
     job = ExportJob.objects.get(kind="sql")
     execute("exports.exportjob", job.pk)

@@ -3,7 +3,7 @@
 import pytest
 from django.core.management import call_command
 
-from automation import actions
+from automation import actions, recipes
 from automation.models import Rule
 from automation.services import cancel_run, create_rule, delete_rule, launch_rule, retry_run, update_rule
 from automation.validation import RuleInvalid
@@ -75,6 +75,14 @@ def test_a_run_orders_one_backup(workspace, superuser, backup_rule):
     assert (job.kind, job.workspace, job.run, job.created_by, job.queue) == ("sql", None, run, superuser, "long")
     assert run.result_json["export_id"] == str(job.pk)
     assert execute(job).status == "succeeded"
+
+
+def test_whoever_chooses_it_is_told_what_is_not_in_it(superuser):
+    about = "Attachments are files and not in it: copy the files folder as well."
+    action = actions.find("sql_backup")
+    assert (action.label, action.schema["description"]) == ("Back up the database, without attachments", about)
+    (recipe,) = (recipe for recipe in recipes.offered(superuser) if recipe.values["action_json"] == BACKUP)
+    assert about in recipe.about
 
 
 def test_it_backs_up_on_an_event_of_anybodys(workspace, owner, superuser, backup_rule):

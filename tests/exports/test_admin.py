@@ -53,10 +53,14 @@ def test_an_archive_that_is_gone_from_the_storage_is_not_found(owner, workspace,
 
 # --- SQL backups ----------------------------------------------------------------------------------
 
+WITHOUT_FILES = "Attachments are files and not in it: copy the files folder as well."
+
 
 def test_a_superuser_orders_watches_and_fetches_a_backup(superuser, workspace):
     client = browser(superuser)
-    assert "Back up everything" in client.get(LIST).content.decode()
+    page = client.get(LIST).content.decode()
+    assert "Back up the database" in page
+    assert WITHOUT_FILES in page
     ordered = client.post(f"{LIST}sql/", follow=True).content.decode()
     assert "The SQL backup is ordered" in ordered
     job = execute(ExportJob.objects.get())
@@ -72,7 +76,7 @@ def test_a_superuser_orders_watches_and_fetches_a_backup(superuser, workspace):
 def test_to_everybody_else_there_are_no_backups(request, superuser, workspace, role):
     job = execute(request_backup(actor=superuser))
     client = browser(request.getfixturevalue(role))
-    assert "Back up everything" not in client.get(LIST).content.decode()
+    assert "Back up the database" not in client.get(LIST).content.decode()
     refused = client.post(f"{LIST}sql/", follow=True).content.decode()
     assert "takes a superuser" in refused
     assert ExportJob.objects.count() == 1
