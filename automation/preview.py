@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -68,12 +68,19 @@ def preview(
     given = {name: value for name, value in values.items() if value is not None or name == "condition_json"}
     if note_id is not None and event_id is not None:
         raise field_error("note_id", "note_id: an event names its note itself. Give event_id or note_id, not both.")
+    with looking():
+        if faults := rule_faults(given):
+            raise RuleInvalid(faults)
+        about = _About(given, rule, *_chosen(workspace_id, note_id, event_id))
+        return _preview(workspace_id, about)
+
+
+@contextmanager
+def looking() -> Iterator[None]:
+    """Reading alone, for as long as a preview may take. Raises `Invalid` PREVIEW_TOO_SLOW."""
     try:
         with read_only(settings.PREVIEW_TIMEOUT_SECONDS):
-            if faults := rule_faults(given):
-                raise RuleInvalid(faults)
-            about = _About(given, rule, *_chosen(workspace_id, note_id, event_id))
-            return _preview(workspace_id, about)
+            yield
     except TooSlow as error:
         raise Invalid(
             "PREVIEW_TOO_SLOW",

@@ -2,6 +2,7 @@
 for a note."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -12,7 +13,7 @@ from django.utils import timezone
 from automation import schedules, services
 from automation.forms import RuleForm
 from automation.models import Rule
-from automation.preview import Preview, preview
+from automation.preview import Preview, looking, preview
 from automation.triggers import SCHEDULE
 from kjxlkj.errors import DomainError, Fault
 from kjxlkj.notes.models import Note
@@ -35,8 +36,7 @@ def preview_context(rule: Rule | None, form: RuleForm | None, why: str) -> dict[
     context["times"] = _times(workspace, values)
     if "condition_json" not in values:
         return context
-    note = _note(workspace, why) if why else None
-    return {**context, "note": note, **_previewed(workspace, values, rule=rule, note=note)}
+    return {**context, **_previewed(workspace, values, rule=rule, why=why)}
 
 
 def launch_context(rule: Rule) -> dict[str, Any]:
@@ -69,19 +69,22 @@ def _times(workspace: Workspace, values: Mapping[str, Any]) -> list[str]:
 def _note(workspace: Workspace, text: str) -> Note | None:
     """The note that somebody means: by id, path or title, or by a part of these."""
     notes = Note.objects.live().without_text().filter(workspace=workspace)
-    try:
-        return notes.filter(pk=UUID(text)).first()
-    except ValueError:
-        exact = Q(path=text) | Q(title__iexact=text)
-        found = notes.filter(exact | Q(path__icontains=text) | Q(title__icontains=text))
-        return found.order_by(Case(When(exact, then=Value(0)), default=Value(1)), "path", "id").first()
+    with suppress(ValueError):
+        if note := notes.filter(pk=UUID(text)).first():
+            return note
+    exact = Q(path=text) | Q(title__iexact=text)
+    found = notes.filter(exact | Q(path__icontains=text) | Q(title__icontains=text))
+    return found.order_by(Case(When(exact, then=Value(0)), default=Value(1)), "path", "id").first()
 
 
-def _previewed(
-    workspace: Workspace, values: Mapping[str, Any], *, rule: Rule | None, note: Note | None = None
-) -> dict[str, Any]:
+def _previewed(workspace: Workspace, values: Mapping[str, Any], *, rule: Rule | None, why: str = "") -> dict[str, Any]:
+    note = None
     try:
+        if why:
+            with looking():
+                note = _note(workspace, why)
         found: Preview = preview(workspace.pk, values, note_id=note.pk if note else None, rule=rule)
     except DomainError as error:
         return {"refusal": error.message}
-    return {"preview": found, "examples": found.notes[:_EXAMPLES], "more": max(0, found.matching - _EXAMPLES)}
+    more = max(0, found.matching - _EXAMPLES)
+    return {"note": note, "preview": found, "examples": found.notes[:_EXAMPLES], "more": more}
