@@ -90,9 +90,28 @@ class AdminSite(admin.AdminSite):
         return super().login(request, extra)
 
     def _logged_out(self, request: HttpRequest) -> HttpResponse:
-        page = request.htmx.current_url_abs_path or reverse("admin:index")  # type: ignore[attr-defined]
-        context = {"login_url": f"{reverse('admin:login')}?{urlencode({REDIRECT_FIELD_NAME: page})}"}
-        response = render(request, "admin/_logged_out.html", context, status=HTTPStatus.FORBIDDEN)
-        # Whatever part of the answer the page would have taken.
-        response["HX-Reselect"] = "#lost"
-        return response
+        login_url = f"{reverse('admin:login')}?{urlencode({REDIRECT_FIELD_NAME: _page_of(request)})}"
+        return _lost(request, "admin/_logged_out.html", {"login_url": login_url})
+
+
+def out_of_date(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A form whose CSRF token is not that of the browser any more, as after a login in another tab.
+
+    The API does not come here: see `kjxlkj.authentication`.
+    """
+    if getattr(request, "htmx", False):
+        return _lost(request, "admin/_out_of_date.html", {"page_url": _page_of(request)})
+    context = {"title": "This page is out of date"}
+    return render(request, "admin/out_of_date.html", context, status=HTTPStatus.FORBIDDEN)
+
+
+def _page_of(request: HttpRequest) -> str:
+    """The page that a part was asked for from."""
+    return request.htmx.current_url_abs_path or reverse("admin:index")  # type: ignore[attr-defined]
+
+
+def _lost(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
+    response = render(request, template, context, status=HTTPStatus.FORBIDDEN)
+    # Whatever part of the answer the page would have taken.
+    response["HX-Reselect"] = "#lost"
+    return response

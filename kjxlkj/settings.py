@@ -36,6 +36,7 @@ SECRET_KEY = os.environ.get("KJXLKJ_SECRET_KEY") or load_secret_key(DATA_DIR)
 # --- Who may ask ------------------------------------------------------------------------------------------
 ALLOWED_HOSTS = _words("KJXLKJ_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
 CSRF_TRUSTED_ORIGINS = _words("KJXLKJ_TRUSTED_ORIGINS")
+CSRF_FAILURE_VIEW = "kjxlkj.admin_site.out_of_date"
 # On behind a TLS proxy. Off by default: on http://localhost a secure cookie would never come back.
 HTTPS = _flag("KJXLKJ_HTTPS")
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
