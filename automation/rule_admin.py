@@ -5,7 +5,7 @@ from typing import Any, cast
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
-from django.db.models import Exists, OuterRef, QuerySet, Subquery, Value
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, Value
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -17,6 +17,8 @@ from automation.forms import RuleForm, declarations, trigger_label
 from automation.models import Rule, Run
 from automation.rule_pages import RulePages
 from automation.rule_runs import page_context, with_last_runs
+from automation.webhooks.action import WEBHOOK
+from automation.webhooks.signing import secret_of
 from kjxlkj.workspaces.models import Membership, User, Workspace
 from kjxlkj.workspaces.roles import Right, is_superuser, roles_with, scoped
 from kjxlkj.workspaces.scoped_admin import WorkspaceFilter, actor
@@ -117,6 +119,8 @@ class RuleAdmin(RulePages):
         context = {"declarations": declarations(actor(request)), "recipe": recipe, **(extra_context or {})}
         if object_id and (rule := self.get_object(request, object_id)):
             context |= page_context(rule)
+            if rule.action_json.get("kind") == WEBHOOK.kind and self.has_change_permission(request, rule):
+                context["secret"] = secret_of(rule.pk)
         return super().changeform_view(request, object_id, form_url, context)
 
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
@@ -135,8 +139,9 @@ class RuleAdmin(RulePages):
 
 
 def _managed_by(user: object) -> Any:
-    """Whether the person may manage a rule's workspace, told with the row: a list asks once."""
+    """Whether the person may change and launch a rule, told with the row: a list asks once."""
     if not isinstance(user, User) or user.is_superuser:
         return Value(isinstance(user, User))
     mine = Membership.objects.filter(user=user, role__in=roles_with(Right.MANAGE))
-    return Exists(mine.filter(workspace=OuterRef("workspace")))
+    reserved = [action.kind for action in actions.actions() if action.superusers_only]
+    return Q(Exists(mine.filter(workspace=OuterRef("workspace")))) & ~Q(action_json__kind__in=reserved)

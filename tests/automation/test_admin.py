@@ -4,13 +4,16 @@ import json
 from dataclasses import replace
 
 import pytest
+from django.db.models import FloatField, Func, Q, Value
+from django.db.models.lookups import IsNull
 from django.test import Client
 from django.urls import reverse
 
-from automation import actions, recipes
+from automation import actions, recipes, rule_preview
 from automation.models import Rule, Run
 from automation.services import create_rule, duplicate_rule, launch_rule, update_rule
 from automation.validation import rule_faults
+from automation.webhooks.signing import secret_of
 from kjxlkj.workspaces.services import update_workspace
 
 ADD = "/admin/automation/rule/add/"
@@ -188,6 +191,45 @@ class TestList:
         assert "Your role here is viewer" in html(answer)
 
 
+class TestFormsOutOfDate:
+    def test_a_part_of_a_page_is_told_in_its_place(self, admin, rule):
+        client = Client(enforce_csrf_checks=True)
+        client.force_login(admin, backend="django.contrib.auth.backends.ModelBackend")
+        headers = {"HX-Request": "true", "HX-Current-URL": "http://testserver/admin/automation/rule/?p=1"}
+        answer = client.post(reverse("admin:automation_rule_enabled", args=[rule.pk]), headers=headers)
+        assert (answer.status_code, answer["HX-Reselect"]) == (403, "#lost")
+        assert 'This page is out of date: <a href="/admin/automation/rule/?p=1">reload it</a>.' in html(answer)
+        assert "<html" not in html(answer)
+
+    def test_others_get_a_page(self, admin, rule):
+        client = Client(enforce_csrf_checks=True)
+        client.force_login(admin, backend="django.contrib.auth.backends.ModelBackend")
+        answer = client.post(reverse("admin:automation_rule_launch", args=[rule.pk]))
+        assert answer.status_code == 403
+        assert "This page is out of date" in html(answer)
+        assert "<html" in html(answer)
+
+
+class TestSigningSecrets:
+    @pytest.fixture
+    def hook(self, workspace, owner):
+        action = {"kind": "webhook", "url": "https://hooks.example.com/notes"}
+        return create_rule(workspace, actor=owner, name="Hook", action_json=action)
+
+    def test_who_manages_the_rule_finds_it_on_its_page_and_nowhere_else(self, admin, editor, viewer, hook):
+        address = reverse("admin:automation_rule_change", args=[hook.pk])
+        answer = browser(admin).get(address)
+        assert secret_of(hook.pk) in html(answer)
+        assert "no-store" in answer["Cache-Control"]
+        for page in ("/admin/automation/rule/", reverse("admin:automation_rule_confirm", args=[hook.pk])):
+            assert secret_of(hook.pk) not in html(browser(admin).get(page))
+        for user in (editor, viewer):
+            assert secret_of(hook.pk) not in html(browser(user).get(address))
+
+    def test_rules_without_a_webhook_have_none(self, admin, rule):
+        assert "signing secret" not in html(browser(admin).get(reverse("admin:automation_rule_change", args=[rule.pk])))
+
+
 class TestCopies:
     def test_a_copy_is_disabled_and_has_a_name_of_its_own(self, admin, rule):
         update_rule(rule, actor=admin, condition_json={"folder": "inbox"}, max_sources=7)
@@ -243,6 +285,14 @@ class TestActionsForSuperusers:
         action = replace(actions.find("librarian_structure"), superusers_only=True)
         monkeypatch.setitem(actions._actions, "librarian_structure", action)
         return rule
+
+    def test_the_list_lets_them_alone_switch_and_launch(self, admin, superuser, workspace, owner, reserved):
+        other = create_rule(workspace, actor=owner, name="Other", action_json={"kind": "export_markdown"})
+        for user, shown in [(superuser, True), (admin, False)]:
+            page = html(browser(user).get("/admin/automation/rule/"))
+            for name in ("enabled", "confirm"):
+                assert (reverse(f"admin:automation_rule_{name}", args=[reserved.pk]) in page) is shown
+                assert reverse(f"admin:automation_rule_{name}", args=[other.pk]) in page
 
     def test_they_are_offered_to_them_alone(self, admin, superuser, reserved):
         for user, offered in [(superuser, True), (admin, False)]:
@@ -328,6 +378,22 @@ class TestPreview:
         make_note("Alphabet", path="docs/alphabet.md")
         found = browser(admin).post(self.NEW, form(workspace, why=why)).context["note"]
         assert found.title == "Alpha"
+
+    def test_a_note_is_found_by_its_id_and_by_a_title_that_looks_like_one(self, admin, workspace, make_note):
+        hexadecimal = "0123456789abcdef0123456789abcdef"
+        for note in (make_note(hexadecimal), make_note("Other")):
+            for why in (note.title, str(note.pk), note.pk.hex):
+                assert browser(admin).post(self.NEW, form(workspace, why=why)).context["note"] == note
+
+    def test_a_search_for_the_note_takes_no_longer_than_a_preview_may(
+        self, admin, workspace, make_note, monkeypatch, settings
+    ):
+        make_note("A")
+        settings.PREVIEW_TIMEOUT_SECONDS = 0.2
+        asleep = Func(Value(30.0), function="pg_sleep", output_field=FloatField())
+        monkeypatch.setattr(rule_preview, "Q", lambda **_: Q(IsNull(asleep, False)))
+        page = html(browser(admin).post(self.NEW, form(workspace, why="A")))
+        assert "took longer than 0.2 seconds" in page
 
 
 class TestRuns:

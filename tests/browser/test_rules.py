@@ -152,6 +152,20 @@ class TestConditions:
         assert condition_faults(json.loads(source(page).input_value().replace('""', '"x"'))) == []
         assert source(page).input_value().count("any") == 7
 
+    def test_it_says_so_each_time_and_no_longer_than_it_is_so(self, opened):
+        page = opened()
+        told = page.locator(".field-condition_json").get_by_role("status")
+        while not told.inner_text():
+            groups(page).last.get_by_role("button", name="Add a group").click()
+        with page.expect_response("**/preview/"):
+            groups(page).first.locator(":scope > .group-foot > .add-row").click()
+        expect(told).to_be_empty()
+        groups(page).last.get_by_role("button", name="Add a group").click()
+        expect(told).to_have_text("Conditions nest 8 deep at the most.")
+        expect(told).to_be_visible()
+        groups(page).first.locator(":scope > ul > li > .row > .remove").click()
+        expect(told).to_be_empty()
+
     def test_faults_stand_beside_their_fields(self, opened, nested):
         page = opened(nested)
         days = page.get_by_role("spinbutton", name="changed within days")
@@ -308,6 +322,33 @@ class TestPreview:
         page.get_by_label("Why, or why not").fill("nowhere")
         expect(preview).to_contain_text("No note is called")
 
+    def test_enter_in_the_question_asks_at_once_and_saves_nothing(self, opened, nested, notes):
+        page = opened(nested)
+        page.get_by_label("Name:").fill("Not yet")
+        why = page.get_by_label("Why, or why not")
+        why.fill("alpha")
+        why.press("Enter")
+        expect(page.locator("#preview .why")).to_contain_text("the rule does not take it")
+        with page.expect_response("**/preview/"):
+            why.press("Enter")
+        expect(page.locator(".messagelist")).to_have_count(0)
+        expect(page.get_by_label("Name:")).to_have_value("Not yet")
+        nested.refresh_from_db()
+        assert nested.name == "Nested"
+
+    def test_what_changes_is_read_out_and_the_examples_are_not(self, opened, nested, notes):
+        page = opened(nested)
+        told = page.locator(".rule-preview").get_by_role("status")
+        expect(told).to_contain_text("0 notes meet the condition")
+        told.evaluate("element => (element.stays = true)")
+        page.locator(".group.none > .group-head .remove").last.click()
+        page.get_by_label("Why, or why not").fill("alpha")
+        expect(told).to_contain_text("2 notes meet the condition")
+        expect(told).to_contain_text("the rule does not take it")
+        assert told.evaluate("element => element.stays")
+        expect(page.get_by_role("link", name="Gamma plan")).to_be_visible()
+        expect(told.get_by_role("link", name="Gamma plan")).to_have_count(0)
+
     def test_nothing_is_saved_by_looking(self, opened, nested, notes):
         page = opened(nested)
         page.get_by_role("textbox", name="in folder").fill("elsewhere")
@@ -374,6 +415,7 @@ def test_without_javascript(visit, owner, nested, notes):
     page = visit(owner, java_script_enabled=False)
     page.goto(ADD + "?recipe=tag-inbox")
     assert json.loads(source(page).input_value()) == {"folder": "inbox", "untagged": True}
+    expect(page.get_by_label("Why, or why not")).to_be_hidden()
     source(page).fill('{"folder": "docs"}')
     page.get_by_label("Schedule:").fill("0 3 * * *")
     save(page)
@@ -403,6 +445,58 @@ def test_the_list_switches_rules_in_place(visit, owner, workspace):
     assert not rule.enabled
     switch.click()
     expect(switch).to_have_attribute("aria-checked", "true")
+
+
+def out_of_date(page):
+    """As after a login in another tab."""
+    page.context.clear_cookies(name="csrftoken")
+    page.context.add_cookies([{"name": "csrftoken", "value": "a" * 32, "url": page.url}])
+
+
+def refused(visit):
+    """What the browser complains of where a form is out of date."""
+    complaints = list(visit.complaints)
+    visit.complaints.clear()
+    return bool(complaints) and all("403" in complaint for complaint in complaints)
+
+
+def test_a_switch_that_is_out_of_date_says_so_in_its_place(visit, owner, nested):
+    page = visit(owner)
+    page.goto(LIST)
+    out_of_date(page)
+    page.get_by_role("switch").click()
+    expect(page.get_by_role("alert")).to_have_text("This page is out of date: reload it.")
+    expect(page.locator("#result_list").get_by_role("link", name="Nested", exact=True)).to_be_visible()
+    expect(page.locator("#site-name")).to_have_count(1)
+    page.get_by_role("link", name="reload it").click()
+    page.get_by_role("switch").click()
+    expect(page.get_by_role("switch")).to_have_attribute("aria-checked", "false")
+    assert refused(visit)
+
+
+def test_a_preview_that_is_out_of_date_says_so_in_its_place(visit, opened, nested):
+    page = opened(nested)
+    out_of_date(page)
+    page.get_by_label("Name:").fill("Kept")
+    expect(page.locator("#preview").get_by_role("alert")).to_have_text("This page is out of date: reload it.")
+    expect(page.get_by_label("Name:")).to_have_value("Kept")
+    assert refused(visit)
+
+
+def test_a_second_click_launches_nothing_more(visit, owner, nested, notes):
+    Rule.objects.filter(pk=nested.pk).update(condition_json={})
+    page = visit(owner)
+    page.goto(reverse("admin:automation_rule_confirm", args=[nested.pk]))
+    button = page.get_by_role("button", name="Launch 1 run now")
+    # Held back, as by a server that takes its time.
+    page.evaluate("sent = 0; document.addEventListener('submit', (event) => { sent += 1; event.preventDefault(); })")
+    button.dblclick()
+    expect(button).to_be_disabled()
+    assert page.evaluate("sent") == 1
+    page.reload()
+    button.click()
+    expect(page.locator(".messagelist")).to_contain_text("is launched: 1 run")
+    assert Run.objects.count() == 1
 
 
 def test_from_a_recipe_to_a_launch(visit, owner, notes):

@@ -34,6 +34,7 @@ export class ConditionBuilder {
   }
 
   render(focus) {
+    this.tell("visually-hidden", "");
     this.container.replaceChildren(this.group(this.root, null), this.said);
     if (focus) this.container.querySelector(focus)?.focus();
   }
@@ -52,15 +53,16 @@ export class ConditionBuilder {
     if (depth > this.declared.max_depth || nodes > this.declared.max_nodes) {
       undo();
       const deep = depth > this.declared.max_depth;
-      this.refuse(deep ? `Conditions nest ${this.declared.max_depth} deep at the most.` : "The condition is as large as it may be.");
+      this.tell("refused", deep ? `Conditions nest ${this.declared.max_depth} deep at the most.` : "The condition is as large as it may be.");
       return;
     }
     this.render(focus());
     this.sync();
   }
 
-  refuse(message) {
-    this.said.className = "fault";
+  /* No fault of a field: those come and go with each answer of the server. */
+  tell(className, message) {
+    this.said.className = className;
     this.said.textContent = message;
   }
 

@@ -162,6 +162,14 @@ function distribute(faults, tabs) {
 
 /* --- The page ------------------------------------------------------------------------------------ */
 
+/* The question about a note lies in the form, where Enter would save the rule. */
+document.getElementById("ask-why").hidden = false;
+document.getElementById("why").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter") return;
+  event.preventDefault();
+  document.getElementById("preview").dispatchEvent(new Event("asked"));
+});
+
 /* Who may only read the rule has no fields to fill in. */
 if (document.getElementById("id_condition_json")) {
   const tabs = [
@@ -171,6 +179,7 @@ if (document.getElementById("id_condition_json")) {
   follow(document.getElementById("id_trigger"));
   addPresets(document.getElementById("id_schedule"));
   document.addEventListener("htmx:afterSwap", (event) => {
-    if (event.detail.target.id === "preview") distribute(JSON.parse(document.getElementById("rule-faults").textContent), tabs);
+    const faults = event.detail.target.id === "preview-more" && document.getElementById("rule-faults");
+    if (faults) distribute(JSON.parse(faults.textContent), tabs); // none where the answer is that nothing can be told
   });
 }
