@@ -1,5 +1,6 @@
 """Rules, as people list them and fill them in. Every change goes through `automation.services`."""
 
+from datetime import datetime
 from typing import Any, cast
 
 from django.contrib import admin
@@ -118,7 +119,7 @@ class RuleAdmin(RulePages):
         recipe = recipes.find(request.GET.get("recipe", ""), actor(request))
         context = {"declarations": declarations(actor(request)), "recipe": recipe, **(extra_context or {})}
         if object_id and (rule := self.get_object(request, object_id)):
-            context |= page_context(rule)
+            context |= page_context(rule) | {"read_at": rule.updated_at.isoformat()}
             if rule.action_json.get("kind") == WEBHOOK.kind and self.has_change_permission(request, rule):
                 context["secret"] = secret_of(rule.pk)
         return super().changeform_view(request, object_id, form_url, context)
@@ -126,7 +127,7 @@ class RuleAdmin(RulePages):
     def save_model(self, request: HttpRequest, obj: Rule, form: Any, change: bool) -> None:
         values = {name: form.cleaned_data[name] for name in services.RULE_FIELDS if name in form.cleaned_data}
         if change:
-            services.update_rule(obj, actor=actor(request), **values)
+            services.update_rule(obj, actor=actor(request), base_updated_at=_read_at(request), **values)
         else:
             obj.pk = services.create_rule(obj.workspace, actor=actor(request), **values).pk
 
@@ -136,6 +137,14 @@ class RuleAdmin(RulePages):
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
         """It is a soft deletion: runs and what they proposed stay."""
         return [str(obj) for obj in objs], {}, set(), []
+
+
+def _read_at(request: HttpRequest) -> datetime | None:
+    """When the rule that a person has changed was as the form showed it. None from whoever posts without the form."""
+    try:
+        return datetime.fromisoformat(request.POST.get("base_updated_at", ""))
+    except ValueError:
+        return None
 
 
 def _managed_by(user: object) -> Any:

@@ -1,6 +1,7 @@
 """Rules and runs in the admin: by role, through the services, refusals beside their fields."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -101,6 +102,20 @@ class TestRules:
         assert rule.deleted_at
         client.get("/admin/")  # takes the messages, which name it
         assert "Renamed" not in html(client.get("/admin/automation/rule/"))
+
+    def test_what_others_changed_since_the_form_was_opened_is_not_undone(self, admin, owner, workspace, rule):
+        client, page = browser(admin), reverse("admin:automation_rule_change", args=[rule.pk])
+        opened = re.search(r'name="base_updated_at" value="([^"]+)"', html(client.get(page)))[1]
+        update_rule(rule, actor=owner, enabled=False)
+        answer = client.post(page, form(workspace, name="Renamed", base_updated_at=opened))
+        assert "was changed meanwhile" in html(answer)
+        assert f'value="{opened}"' in html(answer), "it stays as old as what the person sees"
+        rule.refresh_from_db()
+        assert (rule.name, rule.enabled) == ("R", False)
+        again = re.search(r'name="base_updated_at" value="([^"]+)"', html(client.get(page)))[1]
+        client.post(page, form(workspace, name="Renamed", base_updated_at=again))
+        rule.refresh_from_db()
+        assert rule.name == "Renamed"
 
     @pytest.mark.parametrize("role", ["editor", "viewer"])
     def test_members_without_the_right_read_only(self, role, rule, workspace, request):
