@@ -24,10 +24,12 @@ _SOURCE = (
 
 def payload(run: Run) -> bytes:
     """JSON, the same for each attempt at a run as long as its notes keep their names."""
-    events, notes = (run.sources.filter(event__isnull=without) for without in (False, True))
+    first = _first(run)
+    events, notes = (first.sources.filter(event__isnull=without) for without in (False, True))
     return json.dumps(
         {
             "run_id": str(run.id),
+            "retry_of": None if first is run else str(first.id),
             "trigger": run.trigger,
             "created_at": _time(run.created_at),
             "rule": {"id": str(run.rule_id), "name": run.rule_snapshot.get("name", "")},
@@ -40,6 +42,16 @@ def payload(run: Run) -> bytes:
         ensure_ascii=False,
         separators=(",", ":"),
     ).encode()
+
+
+def _first(run: Run) -> Run:
+    """A retry tells what the first tries told: an event is counted for a rule once, and so stays with that run."""
+    while earlier := run.result_json.get("retry_of"):
+        found = Run.objects.filter(pk=earlier).first()
+        if found is None:  # forgotten since
+            break
+        run = found
+    return run
 
 
 def _event(row: dict[str, Any]) -> dict[str, Any]:

@@ -11,14 +11,14 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from automation.models import Run
-from automation.services import launch_rule, retry_run
+from automation.services import launch_rule, retry_run, update_rule
 from automation.webhooks import action
 from automation.webhooks import payload as payloads
 from automation.webhooks.signing import secret_of
 from kjxlkj.jobs import services as jobs
 from kjxlkj.jobs.models import LLM_QUEUE, Slot
 from kjxlkj.notes.cause import by
-from kjxlkj.notes.services import NewNote, create_notes, delete_note
+from kjxlkj.notes.services import NewNote, create_note, create_notes, delete_note
 from kjxlkj.workspaces.models import WorkspaceEvent
 from tests.automation.webhooks.receiver import Receiver, status
 
@@ -54,6 +54,7 @@ def test_a_launched_run_tells_of_the_notes_that_match(run, receiver, notes, work
     assert told.pop("created_at") == run.created_at.isoformat().replace("+00:00", "Z")
     assert told == {
         "run_id": str(run.id),
+        "retry_of": None,
         "trigger": "manual",
         "rule": {"id": str(run.rule_id), "name": "Tell"},
         "workspace": {"id": str(workspace.id), "slug": "team", "name": "Team"},
@@ -275,6 +276,22 @@ def test_a_failed_run_that_is_tried_again_is_another_delivery(run, receiver, own
     first, second = receiver.deliveries
     assert second.headers["X-Kjxlkj-Delivery"] == str(again.id) != first.headers["X-Kjxlkj-Delivery"]
     assert again.result_json["retry_of"] == str(run.id)
+
+
+def test_a_retry_tells_the_events_that_it_is_about_and_of_what_it_is_one(workspace, make_rule, receiver, owner):
+    rule = make_rule(receiver.url)
+    update_rule(rule, actor=owner, trigger="note.created")
+    create_note(workspace, NewNote("New", path="new.md"), cause=by(owner))
+    receiver.answers = [status(404), status(404), status(204)]
+    run = rule.runs.get()
+    Run.objects.filter(pk=run.pk).update(not_before=None)
+    execute(run)
+    again = execute(retry_run(run, actor=owner))
+    execute(retry_run(again, actor=owner))
+    first, second, third = (json.loads(delivery.body) for delivery in receiver.deliveries)
+    assert [event["type"] for event in first["events"]] == ["note.created"]
+    assert first["events"] == second["events"] == third["events"]
+    assert (first["retry_of"], second["retry_of"], third["retry_of"]) == (None, str(run.id), str(run.id))
 
 
 # --- Beside others --------------------------------------------------------------------------------
