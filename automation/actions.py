@@ -27,6 +27,8 @@ class Action:
     `queue(action_json)` is the queue that its runs ask for.
     `budget(action_json)` is what its runs may use in a day.
     `superusers_only`: it concerns the whole instance, and so do the writing and the launching of its rules.
+    `reads_sources`: false where it works by the condition itself, so that one run is for all notes, and a launch
+    need not list them.
     `needs_sources`: without a note there is nothing to do, and a launch says so instead of starting a run.
     """
 
@@ -36,6 +38,7 @@ class Action:
     work: Callable[[Run, Lease], Effects | None]
     max_sources: Callable[[Mapping[str, Any]], int]
     most_sources: int | None = None
+    reads_sources: bool = True
     needs_sources: bool = False
     superusers_only: bool = False
     queue: Callable[[Mapping[str, Any]], str] = lambda action_json: DEFAULT_QUEUE

@@ -16,11 +16,12 @@ _DEFAULT_MAX_SOURCES = 50
 
 def source_limit(rule: Rule) -> int:
     """How many notes one run of the rule takes: what the rule says or its action has by default, within the
-    action's `most_sources`."""
+    action's `most_sources`. One that works by the condition itself takes them all."""
     action = actions.find(rule.action_json.get("kind"))
     if action is None:
         return rule.max_sources or _DEFAULT_MAX_SOURCES
-    limit = rule.max_sources or action.max_sources(rule.action_json)
+    chosen = rule.max_sources if action.reads_sources else None
+    limit = chosen or action.max_sources(rule.action_json)
     return limit if action.most_sources is None else min(limit, action.most_sources)
 
 

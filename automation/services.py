@@ -181,11 +181,6 @@ def _check_enabled(rule: Rule) -> None:
         raise Invalid("RULE_DISABLED", f"Rule “{rule.name}” is disabled. Enable it first.")
 
 
-def _needs_sources(rule: Rule) -> bool:
-    action = actions.find(rule.action_json.get("kind"))
-    return action is not None and action.needs_sources
-
-
 def launch_for_notes(
     rule: Rule,
     notes: NoteQuerySet,
@@ -196,7 +191,8 @@ def launch_for_notes(
 ) -> Launch:
     """As many runs as it takes for all of them; none if there is nothing to do. In the caller's transaction."""
     ids = list(notes.order_by("path", "id").values_list("id", flat=True))
-    if not ids and _needs_sources(rule):
+    action = actions.find(rule.action_json.get("kind"))
+    if not ids and action is not None and action.needs_sources:
         return Launch([], created=False)
     limit = source_limit(rule)
     batch = new_id()
@@ -205,11 +201,12 @@ def launch_for_notes(
     for run, part in zip(runs, parts, strict=True):
         run.source_count = len(part)
     Run.objects.bulk_create(runs)
-    copy_rows(
-        RunSource,
-        ("rule_id", "run_id", "note_id"),
-        ((rule.id, run.id, note_id) for run, part in zip(runs, parts, strict=True) for note_id in part),
-    )
+    if action is None or action.reads_sources:
+        copy_rows(
+            RunSource,
+            ("rule_id", "run_id", "note_id"),
+            ((rule.id, run.id, note_id) for run, part in zip(runs, parts, strict=True) for note_id in part),
+        )
     enqueue_many(runs)
     return Launch(runs, created=True, batch=batch)
 

@@ -45,6 +45,7 @@ EXPORT_MARKDOWN = Action(
     faults=settings_faults(_SCHEMA),
     work=_order_markdown_export,
     max_sources=lambda action_json: _EVERY_NOTE,
+    reads_sources=False,
 )
 
 SQL_BACKUP = Action(
@@ -54,5 +55,6 @@ SQL_BACKUP = Action(
     faults=settings_faults(_BACKUP_SCHEMA),
     work=_order_backup,
     max_sources=lambda action_json: _EVERY_NOTE,
+    reads_sources=False,
     superusers_only=True,
 )

@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.management import call_command
+from django.urls import reverse
 
 from automation import actions, recipes
 from automation.models import Rule
@@ -163,3 +164,17 @@ def test_an_admin_does_not_cancel_a_superuser_s_backup(backup_rule, superuser, a
     with pytest.raises(Forbidden):
         cancel_run(run, actor=admin)
     assert cancel_run(run, actor=superuser).error_code == "CANCELLED"
+
+
+def test_an_archive_is_of_everything_whatever_the_rule_says_of_runs(workspace, owner, make_note, client):
+    """And its runs list no notes: they would be kept with the archive, night after night."""
+    for name in "abc":
+        make_note(name.upper(), path=f"{name}.md")
+    rule = create_rule(workspace, actor=owner, name="R", action_json=ACTION, max_sources=1)
+    (run,) = launch_rule(rule, actor=owner).runs
+    assert (run.source_count, run.sources.count()) == (3, 0)
+    jobs.execute("automation.run", run.pk)
+    assert execute(ExportJob.objects.get()).summary_json["notes"] == 3
+    client.force_login(owner)
+    page = client.get(reverse("admin:automation_run_change", args=[run.pk])).content.decode()
+    assert "All 3 notes that met the rule" in page
