@@ -2,16 +2,17 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 
 from django.db import DatabaseError, InterfaceError
 from django.db.models import prefetch_related_objects
 
 from automation import actions
-from automation.budgets import reserve, settle
+from automation.budgets import reserve
 from automation.models import Run
 from kjxlkj.errors import Invalid
 from kjxlkj.jobs.lease import Lease
-from kjxlkj.jobs.models import JobStatus
+from kjxlkj.jobs.outcomes import Incomplete
 from kjxlkj.workspaces.events import NewEvent, record_for_each
 
 
@@ -24,19 +25,19 @@ def work(run: Run, lease: Lease) -> actions.Effects | None:
     run.result_json.pop("stages", None)  # of an attempt that was cut off
     reserve(run, lease, action.budget(run.rule_snapshot["action_json"]))
     try:
-        effects = action.work(run, lease)
+        return partial(_finish, run, action.work(run, lease))
+    except Incomplete as part:
+        part.effects = partial(_finish, run, part.effects)
+        raise
     except Exception:
         _keep_trace(run, lease)
         raise
 
-    def finish() -> None:
-        # First, as where a run fails: who locked its workspace before its budget could wait for one who did not.
-        settle(run, run.result_json.get("tokens", 0))
-        if effects is not None:
-            effects()
-        Run.objects.filter(pk=run.pk).update(result_json=run.result_json, reserved_tokens=run.reserved_tokens)
 
-    return finish
+def _finish(run: Run, effects: actions.Effects | None) -> None:
+    if effects is not None:
+        effects()
+    Run.objects.filter(pk=run.pk).update(result_json=run.result_json)
 
 
 def _keep_trace(run: Run, lease: Lease) -> None:
@@ -46,13 +47,7 @@ def _keep_trace(run: Run, lease: Lease) -> None:
 
 
 def announce(runs: Sequence[Run], previous: str | None) -> None:
-    """The workspace events of a transition of `runs`, in its transaction.
-
-    One that failed gives back what it did not use, if it told what it used; else nobody knows.
-    """
-    for run in runs:
-        if run.status == JobStatus.FAILED and run.reserved_tokens and "tokens" in run.result_json:
-            settle(run, run.result_json["tokens"])
+    """The workspace events of a transition of `runs`, in its transaction."""
     prefetch_related_objects(runs, "created_by")
     record_for_each([(run.workspace_id, _transition(run)) for run in runs])
 

@@ -106,9 +106,8 @@ class Run(Job):
     tick_at = models.DateTimeField(null=True, editable=False, help_text="The moment of its schedule that it is for.")
     # How many notes it is about: to count its sources with each event would take longer the more there are.
     source_count = models.PositiveIntegerField(default=0, db_default=0, editable=False)
-    # The day on whose budget it counts, and the tokens it holds of that: reserved once, before work starts.
+    # The day among whose runs it counts: once, before work starts, however often it is tried.
     reserved_on = models.DateField(null=True, editable=False)
-    reserved_tokens = models.PositiveIntegerField(default=0, db_default=0, editable=False)
     batch = models.UUIDField(null=True, db_index=True, help_text="Shared by the runs of one launch.")
     rule_snapshot = models.JSONField(default=dict)
     result_json = models.JSONField("result", default=dict)
@@ -140,15 +139,17 @@ class Run(Job):
 
 
 class DailyUse(models.Model):
-    """What the runs of a rule have used, or reserved, on one day of the workspace's calendar."""
+    """What the runs of a rule have used, or reserved, on one day of the workspace's calendar. Costs in US dollars."""
 
     rule = models.ForeignKey(Rule, on_delete=models.CASCADE, related_name="daily_use")
     day = models.DateField()
     runs = models.PositiveIntegerField(default=0)
     tokens = models.PositiveBigIntegerField(default=0)
+    cost = models.DecimalField(max_digits=14, decimal_places=6, default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["rule", "day"], name="daily_use_once")]
+        indexes = [models.Index(fields=["day"], name="daily_use_by_day")]
 
     def __str__(self) -> str:
         return f"{self.rule_id} {self.day}"

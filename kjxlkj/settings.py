@@ -2,6 +2,7 @@
 
 import os
 import re
+from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,30 @@ def _hosts_and_networks(name: str) -> list[str]:
 WEBHOOK_ALLOW = _hosts_and_networks("KJXLKJ_WEBHOOK_ALLOW")
 
 
+# --- Language models --------------------------------------------------------------------------------------------
+def _number_or_none(name: str) -> float | None:
+    given = os.environ.get(name, "").strip()
+    try:
+        number = float(given) if given else None
+    except ValueError as error:
+        raise ImproperlyConfigured(f"{name}: {given!r} is not a number.") from error
+    if number is not None and not 0 <= number < 1e12:
+        raise ImproperlyConfigured(f"{name}: {given!r} is not a number of 0 or more.")
+    return number
+
+
+# Where rules may send notes to: the beginnings of addresses. This machine itself (loopback) is always allowed. Keys are
+# read from the environment where they are used (`librarian.providers.keys`), and stand in no setting.
+LLM_ALLOW = _words("KJXLKJ_LLM_ALLOW", "https://openrouter.ai/api/v1")
+# An answer that is larger is cut off and refused, however much more would come.
+LLM_ANSWER_BYTES = int(os.environ.get("KJXLKJ_LLM_ANSWER_BYTES", 8 * 1024 * 1024))
+# What all rules together may use in a day. Unset: what the rules' own limits say.
+_llm_tokens = _number_or_none("KJXLKJ_LLM_TOKENS_PER_DAY")
+LLM_TOKENS_PER_DAY = None if _llm_tokens is None else int(_llm_tokens)
+_llm_cost = _number_or_none("KJXLKJ_LLM_COST_PER_DAY")
+LLM_COST_PER_DAY = None if _llm_cost is None else Decimal(str(_llm_cost))
+
+
 # --- Jobs -------------------------------------------------------------------------------------------------------
 def _numbers(name: str, default: str = "", *, least: int = 0) -> dict[str, int]:
     """`default:2,long:1` as name → number."""
@@ -297,9 +322,15 @@ def _queues() -> dict[str, int]:
 # a queue that is not named here is served by the default one. Two workers at least, so that one long export does not
 # hold up everything else.
 JOB_QUEUES = _queues()
-# How many requests each kind of provider gets at once, over all hosts; as many as there are workers where it is not
-# named. A run that finds no free slot goes back to the queue for a moment, and no worker waits for it.
-PROVIDER_SLOTS = _numbers("KJXLKJ_PROVIDER_SLOTS", least=1)
+# How many requests each server of a kind of provider gets at once, over all runs and hosts; offline, as many as there
+# are workers where it is not named. A run that finds no free slot goes back to the queue for a moment, and no worker
+# waits for it. LM Studio answers one after the other unless told otherwise.
+PROVIDER_SLOTS = {
+    "lmstudio": 1,
+    "openrouter": 8,
+    "openai_compatible": 4,
+    **_numbers("KJXLKJ_PROVIDER_SLOTS", least=1),
+}
 # A worker that has not renewed its lease for so long is taken for dead; it renews six times as often.
 JOB_LEASE_SECONDS = float(os.environ.get("KJXLKJ_JOB_LEASE_SECONDS", 60))
 # No attempt takes longer: a job that hangs gives its worker back.

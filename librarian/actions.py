@@ -3,7 +3,8 @@
 from automation.actions import Action
 from automation.schema import settings_faults
 from librarian.pipeline import work
-from librarian.plan import SCHEMA, max_sources, queue
+from librarian.plan import max_sources, queue
+from librarian.settings_schema import SCHEMA
 
 LIBRARIAN_STRUCTURE = Action(
     kind="librarian_structure",

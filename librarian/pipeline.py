@@ -60,7 +60,7 @@ def work(run: Run, lease: Lease) -> Callable[[], None]:
         Operation.objects.bulk_create(operations, batch_size=1000)
         RunReport.objects.create(
             run=run,
-            provider_kind=plan.provider_kind,
+            provider_kind=plan.provider.kind,
             model=offline.MODEL,
             parser_version=PARSER_VERSION,
             parsed_count=len(operations),
@@ -129,14 +129,14 @@ def _propose(
 
 def _ask(run: Run, plan: Plan, index: int, sources: Sequence[Note], lease: Lease, *, attempt: int) -> Exchange:
     began = time.monotonic()
-    with _provider_slot(lease, plan.provider_kind):
+    with _provider_slot(lease, plan.provider.kind):
         answer = offline.answer(run.workspace_id, request_id(run, index), plan, sources)
     exchange = Exchange(
         run=run,
         stage="propose",
         index=index,
         attempt=attempt,
-        provider_kind=plan.provider_kind,
+        provider_kind=plan.provider.kind,
         model=offline.MODEL,
         prompt=answer.prompt,
         response=answer.response,

@@ -1,5 +1,7 @@
 """How work on a job can end other than well or by an error. Raised by work, understood by `services.execute`."""
 
+from collections.abc import Callable
+
 
 class LeaseLost(Exception):
     """Somebody else may be at work on this job: stop, and leave no effect."""
@@ -30,3 +32,13 @@ class Postponed(Exception):
         super().__init__(detail)
         self.detail = detail
         self.delay = delay
+
+
+class Incomplete(Exception):
+    """The job fails with `code`, and yet a part of it is done: `effects` commit with its end, as those of a success."""
+
+    def __init__(self, code: str, detail: str, effects: Callable[[], None]) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.effects = effects

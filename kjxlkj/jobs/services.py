@@ -18,7 +18,7 @@ from kjxlkj.errors import Conflict, DomainError
 from kjxlkj.jobs import messages, transitions
 from kjxlkj.jobs.lease import Lease
 from kjxlkj.jobs.models import POSTPONED, Job, JobStatus
-from kjxlkj.jobs.outcomes import Cancelled, LeaseLost, Postponed, Retry
+from kjxlkj.jobs.outcomes import Cancelled, Incomplete, LeaseLost, Postponed, Retry
 from kjxlkj.jobs.patience import patiently
 from kjxlkj.jobs.registry import Effects, JobKind, kind_of
 from kjxlkj.jobs.transitions import Refund
@@ -141,6 +141,8 @@ def _run(kind: JobKind[Any], lease: Lease) -> None:
         _succeed(kind, lease, effects)
     except Cancelled:
         _fail(kind, lease, "CANCELLED", None)
+    except Incomplete as error:
+        _fail(kind, lease, error.code, error.detail, error.effects)
     except _MAY_PASS as error:
         _give_back(kind, lease, _again(error, lease.job))
     except DomainError as error:
@@ -198,10 +200,12 @@ def _succeed(kind: JobKind[Any], lease: Lease, effects: Effects | None) -> None:
         announce(kind, [lease.job], JobStatus.RUNNING)
 
 
-def _fail(kind: JobKind[Any], lease: Lease, code: str, detail: str | None) -> None:
+def _fail(kind: JobKind[Any], lease: Lease, code: str, detail: str | None, effects: Effects | None = None) -> None:
     def record() -> None:
         with transaction.atomic(durable=True):
             failed = transitions.fail(kind.model, lease.job.pk, lease.token, code, detail)
+            if failed and effects is not None:
+                effects()
             announce(kind, failed, JobStatus.RUNNING)
 
     patiently(record, _OUTCOME_SECONDS)

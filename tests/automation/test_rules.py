@@ -34,7 +34,7 @@ def test_every_fault_is_told_at_once_with_its_path(workspace, owner):
         name="",
         trigger="noon",
         condition_json={"all": [{"tagg": "x"}, {"not": {"min_length": -1}}]},
-        action_json={"kind": "librarian_structure", "plan": {"goal": 3, "review": "auto"}, "api_key": "s"},
+        action_json={"kind": "librarian_structure", "plan": {"goal": 3, "review": "never"}, "api_key": "s"},
         settle_seconds=-1,
     )
     assert set(faults) == {
