@@ -1,6 +1,7 @@
 """Is this instance well? Asked by load balancers (`readyz`) and by people (`manage.py doctor`)."""
 
-from collections.abc import Callable
+from argparse import ArgumentParser
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -69,6 +70,18 @@ CHECKS: dict[str, Callable[[], Check]] = {
 def examine() -> dict[str, Check]:
     """Every check by its name, in order of dependence."""
     return {name: check() for name, check in CHECKS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """More that `doctor` can look at when its options ask for it; an app registers it from its `ready()`."""
+
+    add_arguments: Callable[[ArgumentParser], None]
+    examine: Callable[[Mapping[str, Any]], list[tuple[str, Check]]]
+    """With the command's options; empty: it was not asked for."""
+
+
+EXAMINATIONS: list[Examination] = []
 
 
 _ALIVE = inline_serializer("Alive", {"status": serializers.CharField()})

@@ -45,6 +45,8 @@ def configuration() -> dict[str, Any]:
             "axes": {"level": "WARNING"},
             "django-q": {"level": "WARNING"},
             "django.request": {"level": "ERROR"},
+            # At DEBUG it writes headers, and servers may repeat in theirs what was in ours: keys.
+            "httpcore": {"level": "INFO"},
             # Of the web server, which otherwise writes lines of its own form.
             "gunicorn.error": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         },

@@ -2,6 +2,7 @@
 
 from kjxlkj.admin_site import add_page, add_panel
 from librarian import pages
+from librarian.provider_page import probe_provider
 
 add_page("review/", pages.queue, "review_queue")
 add_page("review/decide/", pages.decide, "review_decide")
@@ -10,5 +11,6 @@ add_page("review/run/<uuid:run_id>/", pages.run, "review_run")
 add_page("review/run/<uuid:run_id>/undo/", pages.undo_run, "review_undo_run")
 add_page("review/<uuid:operation_id>/", pages.operation, "review_operation")
 add_page("review/<uuid:operation_id>/edit/", pages.edit, "review_edit")
+add_page("librarian/probe/", probe_provider, "librarian_probe")
 
 add_panel(10, "review/_waiting.html", pages.waiting_panel)

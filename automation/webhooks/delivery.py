@@ -3,8 +3,6 @@
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from urllib.parse import SplitResult, urlsplit
 
 import httpcore
@@ -13,10 +11,9 @@ import httpx
 from automation.webhooks.network import Deadline, Network
 from kjxlkj.errors import DomainError
 from kjxlkj.jobs.outcomes import Retry
+from kjxlkj.retry_after import pause
 
 RESPONSE_BYTES = 4096
-# Longer than any back-off, and no longer than somebody who waits for it would.
-_LONGEST_PAUSE = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +94,3 @@ def refusal(answer: Answer, host: str) -> Retry | DomainError | None:
             )
         case _:
             return DomainError("WEBHOOK_REFUSED", f"{said}: it refuses the delivery. Look at what it says, and why.")
-
-
-def pause(retry_after: str) -> float:
-    """The seconds of a `Retry-After`, which is a number or a date; 0 for what is neither."""
-    if retry_after.strip().isascii() and retry_after.strip().isdigit():
-        return min(float(retry_after), _LONGEST_PAUSE)
-    try:
-        at = parsedate_to_datetime(retry_after)
-    except (ValueError, OverflowError):
-        return 0.0
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return min(max((at - datetime.now(UTC)).total_seconds(), 0.0), _LONGEST_PAUSE)

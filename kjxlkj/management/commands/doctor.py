@@ -1,10 +1,11 @@
 """Looks the instance over and says what to do about what it finds."""
 
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from kjxlkj.health import examine
+from kjxlkj.health import EXAMINATIONS, examine
 
 
 class Command(BaseCommand):
@@ -13,14 +14,19 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
     requires_migrations_checks = False
 
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        for examination in EXAMINATIONS:
+            examination.add_arguments(parser)
+
     def handle(self, *args: Any, **options: Any) -> None:
-        found = examine()
-        for name, check in found.items():
+        asked_for = [found for examination in EXAMINATIONS for found in examination.examine(options)]
+        found = asked_for or list(examine().items())
+        for name, check in found:
             mark = self.style.SUCCESS("well") if check.ok else self.style.ERROR("sick")
             self.stdout.write(f"{name}: {mark}. {check.message}")
             if options["verbosity"] > 1:
                 for fact, value in check.facts.items():
                     self.stdout.write(f"  {fact}: {value}")
-        sick = [name for name, check in found.items() if not check.ok]
+        sick = dict.fromkeys(name for name, check in found if not check.ok)
         if sick:
             raise CommandError(f"Not well: {', '.join(sick)}.")

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from automation.webhooks.delivery import pause as pause_of
 from automation.webhooks.delivery import post
 from kjxlkj.errors import DomainError
 from kjxlkj.jobs.outcomes import Retry
+from kjxlkj.retry_after import pause as pause_of
 from tests.automation.webhooks.receiver import CERTIFICATE, Receiver, status
 from tests.jobs.conftest import wait_for
 
