@@ -19,10 +19,10 @@ from librarian.protocol.messages import (
     Source,
 )
 from librarian.protocol.neutralise import neutralise, restore
-from librarian.protocol.request import parse_request, serialize_request
+from librarian.protocol.request import parse_request, serialize_request, serialize_source
 from librarian.protocol.response import parse_response, serialize_response
 
-PARSER_VERSION = "1"
+PARSER_VERSION = "2"
 """Stored with every report: raise it when the same text would be read otherwise than before."""
 
 __all__ = [
@@ -46,4 +46,5 @@ __all__ = [
     "restore",
     "serialize_request",
     "serialize_response",
+    "serialize_source",
 ]

@@ -49,15 +49,41 @@ REQUEST = Grammar(
     root="librarian_request",
     containers={
         "librarian_request": frozenset(
-            {"request_id", "goal", "scope", "source_bundle", "taxonomy", "constraints", "output_contract"}
+            {
+                "request_id",
+                "goal",
+                "scope",
+                "taxonomy",
+                "existing_tags",
+                "source_bundle",
+                "constraints",
+                "output_contract",
+            }
         ),
         "source_bundle": frozenset({"source"}),
-        "source": frozenset({"source_id", "path", "title", "tags", "kind", "body_markdown"}),
+        "source": frozenset(
+            {
+                "source_id",
+                "path",
+                "title",
+                "tags",
+                "kind",
+                "is_complete",
+                "related_notes",
+                "link_candidates",
+                "body_markdown",
+            }
+        ),
         "tags": frozenset({"tag"}),
+        "existing_tags": frozenset({"tag"}),
+        "related_notes": frozenset({"related_note"}),
+        "link_candidates": frozenset({"candidate"}),
         "taxonomy": frozenset({"topic"}),
-        "constraints": frozenset({"strict_mode", "max_operations", "allow_delete", "allowed_kinds", "style_profile"}),
+        "constraints": frozenset(
+            {"strict_mode", "max_operations", "allow_delete", "allowed_kinds", "taxonomy_closed", "style_profile"}
+        ),
     },
-    repeated=frozenset({"source", "tag", "topic"}),
+    repeated=frozenset({"source", "tag", "topic", "related_note", "candidate"}),
 )
 
 RESPONSE = Grammar(

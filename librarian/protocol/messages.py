@@ -18,6 +18,12 @@ class Source:
     tags: tuple[str, ...]
     kind: str
     body_markdown: str
+    is_complete: bool = True
+    """Whether `body_markdown` is the whole text, and an answer may hold all of it."""
+    related_notes: tuple[str, ...] = ()
+    """One line for each: “Title | tags: a, b | opening words”."""
+    link_candidates: tuple[str, ...] = ()
+    """Names by which a link finds another note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,8 @@ class Constraints:
     allowed_kinds: tuple[str, ...] | None
     """None: the tag is left out, and whatever `strict_mode` allows is allowed. Names without white space."""
     style_profile: str
+    taxonomy_closed: bool = False
+    """Whether a tag that is added has to be one of `Request.taxonomy`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +47,8 @@ class Request:
     taxonomy: tuple[str, ...]
     constraints: Constraints
     output_contract: str
+    existing_tags: tuple[str, ...] = ()
+    """Of the workspace, those of `taxonomy` aside, the best to reuse first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Node:
     name: str
     place: int
     text: str = ""
-    """Of a leaf: restored, its white space kept."""
+    """Of a leaf: restored, its white space kept. Of a container: the first text in it that was ignored."""
     children: dict[str, "list[Node]"] = field(default_factory=dict)
 
     def first(self, name: str) -> "Node | None":
@@ -197,7 +197,9 @@ class _Reader:
             return
         if parent.name in self.grammar.texts:
             parent.children.setdefault(TEXT, []).append(Node(TEXT, start, restore(between)))
-        elif unknown := _UNKNOWN_TAG.search(between):
+            return
+        parent.text = parent.text or between.strip()
+        if unknown := _UNKNOWN_TAG.search(between):
             message = f"<{unknown[1][:40]}> is not a tag of the protocol. Leave it out."
             if self.strict:
                 self.findings.fault(PROTOCOL_INVALID, parent.name, start + unknown.start(), message)

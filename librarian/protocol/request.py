@@ -16,14 +16,16 @@ def serialize_request(request: Request) -> str:
         leaf("request_id", request.request_id),
         leaf("goal", request.goal),
         leaf("scope", request.scope),
-        container("source_bundle", *map(_source_text, request.sources)),
         container("taxonomy", *(leaf("topic", topic) for topic in request.taxonomy)),
+        _list("existing_tags", "tag", request.existing_tags),
+        container("source_bundle", *map(serialize_source, request.sources)),
         _constraints_text(request.constraints),
         leaf("output_contract", request.output_contract),
     )
 
 
-def _source_text(source: Source) -> str:
+def serialize_source(source: Source) -> str:
+    """A `<source>` alone: what it adds to a request."""
     return container(
         "source",
         leaf("source_id", source.source_id),
@@ -31,8 +33,16 @@ def _source_text(source: Source) -> str:
         leaf("title", source.title),
         container("tags", *(leaf("tag", tag) for tag in source.tags)),
         leaf("kind", source.kind),
+        leaf("is_complete", str(source.is_complete).lower()),
+        _list("related_notes", "related_note", source.related_notes),
+        _list("link_candidates", "candidate", source.link_candidates),
         leaf("body_markdown", source.body_markdown),
     )
+
+
+def _list(name: str, item: str, values: tuple[str, ...]) -> str:
+    """Left out where there are none: every tag costs tokens."""
+    return container(name, *(leaf(item, value) for value in values)) if values else ""
 
 
 def _constraints_text(constraints: Constraints) -> str:
@@ -43,6 +53,7 @@ def _constraints_text(constraints: Constraints) -> str:
         leaf("max_operations", str(constraints.max_operations)),
         leaf("allow_delete", str(constraints.allow_delete).lower()),
         "" if kinds is None else leaf("allowed_kinds", " ".join(kinds)),
+        leaf("taxonomy_closed", str(constraints.taxonomy_closed).lower()),
         leaf("style_profile", constraints.style_profile),
     )
 
@@ -61,6 +72,7 @@ def parse_request(text: str) -> Request:
         taxonomy=tuple(node.text for node in reader.child(root, "taxonomy").all("topic")),
         constraints=reader.constraints(reader.child(root, "constraints")),
         output_contract=reader.text(root, "output_contract"),
+        existing_tags=reader.list(root, "existing_tags", "tag"),
     )
     findings.raise_faults()
     return request
@@ -80,6 +92,11 @@ class _RequestReader:
     def text(self, parent: Node, name: str) -> str:
         return self.child(parent, name).text
 
+    def list(self, parent: Node, name: str, item: str) -> tuple[str, ...]:
+        """Empty where there is no such container."""
+        node = parent.first(name)
+        return tuple(each.text for each in node.all(item)) if node else ()
+
     def source(self, node: Node) -> Source:
         return Source(
             source_id=self.text(node, "source_id"),
@@ -88,6 +105,9 @@ class _RequestReader:
             tags=tuple(tag.text for tag in self.child(node, "tags").all("tag")),
             kind=self.text(node, "kind"),
             body_markdown=self.text(node, "body_markdown"),
+            is_complete=self._flag(node, "is_complete"),
+            related_notes=self.list(node, "related_notes", "related_note"),
+            link_candidates=self.list(node, "link_candidates", "candidate"),
         )
 
     def constraints(self, node: Node) -> Constraints:
@@ -98,6 +118,7 @@ class _RequestReader:
             allow_delete=self._flag(node, "allow_delete"),
             allowed_kinds=None if kinds is None else tuple(kinds.text.split()),
             style_profile=self.text(node, "style_profile"),
+            taxonomy_closed=self._flag(node, "taxonomy_closed"),
         )
 
     def _flag(self, parent: Node, name: str) -> bool:

@@ -112,11 +112,8 @@ def _summary(root: Node, findings: Findings) -> str:
 
 def _operations(root: Node, findings: Findings) -> tuple[ProposedOperation, ...]:
     node = root.first("operations")
-    if node is None:
-        status = root.first("status")
-        if status is None or status.text.strip().lower() not in STATUSES[1:]:
-            message = "<operations> is missing. Write it, empty if you propose nothing."
-            findings.fault(PARSE_FAILED, "operations", root.place, message)
+    if node is None or not node.children:
+        _check_nothing_meant(root, node, findings)
         return ()
     seen: set[str] = set()
     operations = []
@@ -128,6 +125,22 @@ def _operations(root: Node, findings: Findings) -> tuple[ProposedOperation, ...]
         seen.add(operation.operation_id)
         operations.append(operation)
     return tuple(operations)
+
+
+def _check_nothing_meant(root: Node, operations: Node | None, findings: Findings) -> None:
+    """No operations are no proposals only where the answer declines, or says nothing in their place."""
+    status = root.first("status")
+    if status and status.text.strip().lower() in STATUSES[1:]:
+        return
+    if operations is None:
+        message = "<operations> is missing. Write it, empty if you propose nothing."
+        findings.fault(PARSE_FAILED, "operations", root.place, message)
+    elif operations.text:
+        message = (
+            f"<operations> holds {quote(operations.text)} and no <operation>. "
+            "Write an <operation> for each proposal, or nothing if you propose nothing."
+        )
+        findings.fault(PARSE_FAILED, "operations", operations.place, message)
 
 
 def _warnings(root: Node) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from librarian.protocol import (
     restore,
     serialize_request,
     serialize_response,
+    serialize_source,
 )
 from librarian.protocol.grammar import FLAGS, REQUEST, RESPONSE, tag_expression
 
@@ -101,6 +102,9 @@ sources = st.builds(
     tags=st.lists(storable, max_size=3).map(tuple),
     kind=storable,
     body_markdown=storable,
+    is_complete=st.booleans(),
+    related_notes=st.lists(storable, max_size=2).map(tuple),
+    link_candidates=st.lists(storable, max_size=2).map(tuple),
 )
 constraints = st.builds(
     Constraints,
@@ -109,6 +113,7 @@ constraints = st.builds(
     allow_delete=st.booleans(),
     allowed_kinds=st.none() | st.lists(st.sampled_from(KINDS), max_size=3).map(tuple),
     style_profile=storable,
+    taxonomy_closed=st.booleans(),
 )
 requests = st.builds(
     Request,
@@ -119,12 +124,22 @@ requests = st.builds(
     taxonomy=st.lists(storable, max_size=3).map(tuple),
     constraints=constraints,
     output_contract=storable,
+    existing_tags=st.lists(storable, max_size=3).map(tuple),
 )
 
 
 @given(requests)
 def test_a_request_is_read_as_it_was_written(request_):
     assert parse_request(serialize_request(request_)) == request_
+
+
+def test_lists_that_are_empty_take_no_room_in_a_request():
+    source = Source("id", "a.md", "A", (), "markdown", "Text.")
+    text = serialize_request(Request("r", "g", "s", (source,), (), Constraints(True, 3, False, None, "p"), "o"))
+    for name in ("existing_tags", "related_notes", "link_candidates"):
+        assert name not in text
+    assert parse_request(text).sources == (source,)
+    assert serialize_source(source) in text
 
 
 links = st.lists(st.builds(Link, text=named, target=named), min_size=1, max_size=3).map(tuple)
