@@ -9,7 +9,7 @@ ifdef DATA
 export KJXLKJ_DATA_DIR := $(DATA)
 endif
 
-.PHONY: run test install lint bench soak clean
+.PHONY: run test install lint bench fuzz soak clean
 
 run: $(VENV)/.installed  ## Everything on this machine: database, web, workers. VAULT=path PORT=8000 DATA=var
 	@exec $(BIN)/python manage.py up --port $(PORT) $(if $(VAULT),--vault "$(VAULT)")
@@ -34,6 +34,9 @@ lint: $(VENV)/.installed-dev  ## Style, types, layers, templates, migrations, de
 
 bench: $(VENV)/.installed-dev  ## Figures as ratios to floors measured in the same run
 	$(BIN)/python -m benchmarks
+
+fuzz: $(VENV)/.installed-dev  ## Damaged answers of models against the reader. SECONDS=60 SEED=number
+	$(BIN)/python -m tests.librarian.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 soak: $(VENV)/.installed-dev  ## Everything is killed at every moment, then for five minutes at random. SEED=number repeats a run
 	$(BIN)/python -m tests.faults.matrix $(if $(SEED),--seed $(SEED))
