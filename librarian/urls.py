@@ -4,6 +4,7 @@ from django.urls import path
 
 from kjxlkj.api import Router
 from librarian.api import OperationViewSet, RunReviewViewSet
+from librarian.prompt_api import PromptPackViewSet
 
 router = Router()
 router.register("operations", OperationViewSet, "operation")
@@ -15,5 +16,10 @@ urlpatterns = [
     path(f"{_RUN}/operations", RunReviewViewSet.as_view({"get": "operations"}), name="run-operations"),
     path(f"{_RUN}/review", RunReviewViewSet.as_view({"post": "review"}), name="run-review"),
     path(f"{_RUN}/undo", RunReviewViewSet.as_view({"post": "undo"}), name="run-undo"),
+    path(
+        "workspaces/<str:pk>/prompt-pack",
+        PromptPackViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"}),
+        name="prompt-pack",
+    ),
     path(f"{_RUN}/report", RunReviewViewSet.as_view({"get": "report"}), name="run-report"),
 ]

@@ -24,7 +24,7 @@ from librarian.offline.regression import Regression
 from librarian.offline.relink import Linker
 from librarian.offline.retag import Tagger, TagTable
 from librarian.offline.vault import Vault
-from librarian.offline.vectors import Vectors
+from librarian.offline.vectors import Vectors, nearest
 
 FORMAT = 1
 
@@ -94,6 +94,14 @@ class Index:
             found += self._duplicates.propose(sources, texts, queries, rows, names, min_confidence)
         order = {source.id: i for i, source in enumerate(sources)}
         return sorted(found, key=lambda p: (order[p.document_id], KINDS.index(p.kind)))
+
+    def neighbours(self, sources: Sequence[Document], count: int) -> list[list[str]]:
+        """For each source the ids of the notes that are most like it, nearest first; never itself."""
+        queries = self.vectors.embed((source.title, plain_text(source.body)) for source in sources)
+        rows = [self.vault.row.get(source.id, -1) for source in sources]
+        return [
+            [self.vault.ids[row] for row in found] for found, _ in nearest(queries, self.vectors.matrix, count, rows)
+        ]
 
     def save(self, path: Path) -> None:
         """Written whole or not at all: readers see the old file or the new one."""
