@@ -102,7 +102,8 @@ def _decide(operation: Operation, decision: Decision, actor: User) -> Outcome:
 def _check_pending(operation: Operation) -> None:
     if operation.status == OperationStatus.PENDING:
         return
-    who = f"by {operation.decided_by}" if operation.decided_by else "by a check"
+    by_nobody = "by a check" if operation.status == OperationStatus.REJECTED else "by the rule itself"
+    who = f"by {operation.decided_by}" if operation.decided_by else by_nobody
     when = f" at {operation.decided_at:%Y-%m-%d %H:%M} UTC" if operation.decided_at else ""
     raise Conflict("ALREADY_DECIDED", f"This operation was {operation.status} {who}{when}.")
 
@@ -122,10 +123,20 @@ def _reject(operation: Operation, decision: Decision, actor: User) -> Outcome:
 # --- Apply ----------------------------------------------------------------------------------------
 
 
-def _apply(operation: Operation, decision: Decision, actor: User) -> Outcome:
+def apply_by_itself(operation: Operation, why: str) -> Outcome:
+    """Apply a pending operation, which the caller has locked in this transaction, as its rule wants it and nobody else.
+
+    Raises `DomainError` where it does not fit any more.
+    """
+    _check_pending(operation)
+    return _apply(operation, Decision(operation.id, APPLY), None, why)
+
+
+def _apply(operation: Operation, decision: Decision, actor: User | None, why: str = "") -> Outcome:
     if decision.edits:
         apply_edits(operation, decision.edits)
-    cause = Cause(CauseKind.OPERATION, actor, operation.run_id, operation.id, operation.reason)
+    reason = " ".join(part for part in (why, operation.reason) if part)
+    cause = Cause(CauseKind.OPERATION, actor, operation.run_id, operation.id, reason)
     note = _applied(operation, decision, cause)
     operation.status = OperationStatus.APPLIED
     fields = ["title", "body_markdown", "tags", "links", "edited", "target_note", "applied_event"]
@@ -133,7 +144,8 @@ def _apply(operation: Operation, decision: Decision, actor: User) -> Outcome:
         operation.target_note = note
         operation.applied_event = NoteEvent.objects.get(note=note, seq=note.version)
     _save_decision(operation, actor, fields)
-    _record("operation.applied", operation, actor, {"edited": operation.edited})
+    automatic = {} if actor else {"automatic": True}
+    _record("operation.applied", operation, actor, {"edited": operation.edited, **automatic})
     return Outcome(operation, operation.status, note_version=note.version if note else None)
 
 
@@ -195,6 +207,8 @@ def moved_on(operation: Operation, note: Note) -> bool:
 def undo_run(run: Run, *, actor: User) -> list[Outcome]:
     """Undo what the run's accepted operations did, last first; those whose note has changed since are skipped."""
     require(actor, run.workspace, Right.WRITE)
+    # What it has marked and not applied yet is not wanted either.
+    Operation.objects.pending().filter(run=run, auto_apply=True).update(auto_apply=False)
     applied = Operation.objects.filter(run=run, status=OperationStatus.APPLIED).select_related("workspace")
     return undo(applied.order_by("-decided_at", "-index"), actor=actor)
 
@@ -246,13 +260,13 @@ def _inverse(operation: Operation, event: NoteEvent, actor: User) -> Note:
 # --- Steps ----------------------------------------------------------------------------------------
 
 
-def _save_decision(operation: Operation, actor: User, fields: list[str]) -> None:
+def _save_decision(operation: Operation, actor: User | None, fields: list[str]) -> None:
     operation.decided_by = actor
     operation.decided_at = timezone.now()
     operation.save(update_fields=["status", "decided_by", "decided_at", *fields])
 
 
-def _record(event: str, operation: Operation, actor: User, payload: dict[str, Any]) -> None:
+def _record(event: str, operation: Operation, actor: User | None, payload: dict[str, Any]) -> None:
     about = {"operation_id": str(operation.id), "kind": operation.kind, **payload}
     new = NewEvent(event, note_id=operation.target_note_id, payload=about)
     record(operation.workspace_id, [new], actor=actor, run_id=operation.run_id)
