@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from django.utils import timezone
+
 from automation.services import create_rule, launch_rule
 from kjxlkj.jobs.services import execute
 from kjxlkj.notes.models import Note
 from kjxlkj.workspaces.console import actor_at_console, workspace_at_console
 from librarian.models import Exchange, Operation
-from librarian.pipeline import SOURCES_PER_REQUEST, request_id
+from librarian.pipeline import SOURCES_PER_REQUEST
 from librarian.protocol import Link, ProposedOperation, Response, serialize_response
-from librarian.providers.offline import prompt
+from librarian.questions import request_id
 
 MANY, FEW = "many", "few"
 NOTES_OF_MANY, NOTES_OF_FEW = 800, 6
@@ -39,8 +41,16 @@ def _run(slug: str, name: str, note_ids: Sequence[UUID]) -> None:
         sources = list(Note.objects.filter(id__in=run.sources.values("note_id")).order_by("path", "id"))
         for index, start in enumerate(range(0, len(sources), SOURCES_PER_REQUEST)):
             asked = sources[start : start + SOURCES_PER_REQUEST]
-            told = {"prompt": prompt(request_id(run, index), asked), "response": _answer(request_id(run, index), asked)}
-            Exchange.objects.create(run=run, stage="propose", index=index, provider_kind="offline", **told)
+            Exchange.objects.create(
+                run=run,
+                stage="propose",
+                index=index,
+                provider_kind="offline",
+                model="offline",
+                sources=[{"note_id": str(note.id), "version": note.version, "cut": False} for note in asked],
+                response=_answer(request_id(run, index), asked),
+                answered_at=timezone.now(),
+            )
         execute("automation.run", run.id)
 
 

@@ -96,7 +96,8 @@ class ReportOut(serializers.ModelSerializer[RunReport]):
     class Meta:
         model = RunReport
         fields = [
-            "provider_kind", "model", "prompt_hash", "prompt_pack_version", "parser_version", "parsed_count",
-            "applied_count", "rejected_count", "warnings", "prompt_tokens", "completion_tokens", "cost", "created_at",
+            "provider_kind", "model", "answers", "fallback", "prompt_hash", "prompt_pack_version", "parser_version",
+            "parsed_count", "operations_sha256", "applied_count", "rejected_count", "warnings", "failures", "requests",
+            "latency_ms", "prompt_tokens", "completion_tokens", "cost", "created_at",
         ]  # fmt: skip
         read_only_fields = fields

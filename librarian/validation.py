@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,9 @@ from kjxlkj.notes.checks import check_body, check_path, check_title
 from kjxlkj.notes.markdown import link_key, name_key, parse_links
 from kjxlkj.notes.models import Note, NoteKind, NoteName
 from kjxlkj.notes.tags import normalise_tags
+from librarian.bundles import Excerpt
 from librarian.effects import FIELDS, changes_nothing, values_of
-from librarian.models import Operation, OperationKind, OperationStatus
+from librarian.models import Exchange, Operation, OperationKind, OperationStatus
 from librarian.plan import Plan
 from librarian.protocol import ProposedOperation
 
@@ -25,23 +27,25 @@ class Refused(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """One operation as answered. `excess`: it came after the last that the run allows."""
+    """One operation as answered. `sent`: the notes of its request, which alone it may be about.
+
+    `excess`: it came after the last that the run allows.
+    """
 
     operation: ProposedOperation
+    sent: Mapping[UUID, Excerpt]
+    exchange: Exchange | None = None
     excess: bool = False
 
 
-def validated(run: Run, plan: Plan, sources: Sequence[Note], proposals: Sequence[Proposed]) -> list[Operation]:
+def validated(run: Run, plan: Plan, proposals: Sequence[Proposed]) -> list[Operation]:
     """Unsaved operations in the order of `proposals`; those refused have status rejected and a `reject_code`."""
-    by_id = {str(note.id): note for note in sources}
-    by_path = {note.path: note for note in sources if note.path}
-    operations = [_built(run, index, proposal.operation, by_id, by_path) for index, proposal in enumerate(proposals)]
-    notes = {note.id: note for note in sources}
+    operations = [_built(run, index, proposal) for index, proposal in enumerate(proposals)]
     known = _Known.of(run.workspace_id, operations)
     seen: set[tuple[UUID, str]] = set()
     for operation, proposal in zip(operations, proposals, strict=True):
         try:
-            _check(operation, proposal, plan, notes, known, seen)
+            _check(operation, proposal, plan, known, seen)
         except DomainError as error:
             operation.status = OperationStatus.REJECTED
             operation.reject_code = error.code
@@ -68,10 +72,9 @@ def check_stands(operation: Operation, note: Note) -> None:
 # --- Building ---------------------------------------------------------------------------------------
 
 
-def _built(
-    run: Run, index: int, given: ProposedOperation, by_id: Mapping[str, Note], by_path: Mapping[str, Note]
-) -> Operation:
-    note = by_id.get(given.target_note_id or "") or by_path.get(given.target_path or "")
+def _built(run: Run, index: int, proposal: Proposed) -> Operation:
+    given, sent = proposal.operation, proposal.sent
+    note = _target(given, sent)
     if given.kind == OperationKind.CREATE:
         note = None
     links = None if given.links is None else [{"text": link.text, "target": link.target} for link in given.links]
@@ -90,9 +93,20 @@ def _built(
         reason=given.reason,
         confidence=given.confidence,
         base_version=note.version if note else None,
+        exchange=proposal.exchange,
+        model=proposal.exchange.model if proposal.exchange else "",
     )
     operation.fingerprint = _fingerprint(operation, note)
     return operation
+
+
+def _target(given: ProposedOperation, sent: Mapping[UUID, Excerpt]) -> Note | None:
+    """The note that an operation names: by its id, or where it gives none by its path."""
+    for excerpt in sent.values():
+        if given.target_note_id == str(excerpt.note.id):
+            return excerpt.note
+    by_path = {excerpt.note.path: excerpt.note for excerpt in sent.values() if excerpt.note.path}
+    return by_path.get(given.target_path or "")
 
 
 def _fingerprint(operation: Operation, note: Note | None) -> str:
@@ -157,7 +171,6 @@ def _check(
     operation: Operation,
     proposal: Proposed,
     plan: Plan,
-    notes: Mapping[UUID, Note],
     known: _Known,
     seen: set[tuple[UUID, str]],
 ) -> None:
@@ -168,7 +181,9 @@ def _check(
     if operation.kind == OperationKind.CREATE:
         _check_new(operation, plan, known)
     else:
-        _check_existing(operation, plan, notes, known)
+        _check_existing(operation, proposal, plan, known)
+    if operation.confidence < plan.min_confidence:
+        raise Refused("CONFIDENCE_TOO_LOW", f"The rule wants a confidence of {plan.min_confidence:g} at the least.")
     _check_memory(operation, known)
     # Last: an operation that is refused takes no field from another.
     _take_field(operation, seen)
@@ -178,16 +193,27 @@ def _check_new(operation: Operation, plan: Plan, known: _Known) -> None:
     check_path(operation.target_path)
     check_title(operation.title or operation.target_path.rpartition("/")[2].removesuffix(".md"))
     check_body(operation.body_markdown)
+    _check_within(plan.scope, operation.target_path)
     if operation.target_path in known.paths:
         raise Refused("PATH_TAKEN", f"There is a note at {operation.target_path} already.")
     operation.tags = normalise_tags(operation.tags or [])
     _check_taxonomy(operation.tags, plan)
 
 
-def _check_existing(operation: Operation, plan: Plan, notes: Mapping[UUID, Note], known: _Known) -> None:
-    note = notes.get(operation.target_note_id) if operation.target_note_id else None
-    if note is None:
-        raise Refused("TARGET_UNKNOWN", "The target is none of the notes that this run was about.")
+def _check_within(scope: Mapping[str, Any], path: str) -> None:
+    """A new note lies where the rule looks. Of a scope that goes by what notes say, nothing can be told before."""
+    folder, prefix = scope.get("folder"), scope.get("path_prefix", "")
+    if (folder and not path.startswith(f"{folder.strip('/')}/")) or not path.startswith(prefix):
+        raise Refused("OUTSIDE_SCOPE", f"The rule looks no further than {folder or prefix}, and {path} lies outside.")
+
+
+def _check_existing(operation: Operation, proposal: Proposed, plan: Plan, known: _Known) -> None:
+    excerpt = proposal.sent.get(operation.target_note_id) if operation.target_note_id else None
+    if excerpt is None:
+        raise Refused("TARGET_UNKNOWN", "The target is none of the notes that were sent with this request.")
+    if excerpt.is_cut and operation.body_markdown and operation.kind in {OperationKind.REWRITE, OperationKind.RELINK}:
+        raise Refused("TARGET_CUT", "The note was too long to be sent whole: a new text of it would lose the rest.")
+    note = excerpt.note
     if note.kind != NoteKind.MARKDOWN:
         raise Refused("TARGET_NOT_MARKDOWN", f"The target is of kind {note.kind}.")
     _CHECKS[operation.kind](operation, note, plan, known)
@@ -214,6 +240,10 @@ def _check_memory(operation: Operation, known: _Known) -> None:
 
 def _check_rewrite(operation: Operation, note: Note, plan: Plan, known: _Known) -> None:
     check_body(operation.body_markdown)
+    before, after = Counter(note.body.split()), Counter(operation.body_markdown.split())
+    kept, words = (before & after).total(), before.total()
+    if 2 * kept < words:
+        operation.warnings = [f"Loses more than half of the text: {words - kept:,} of {words:,} words."]
 
 
 def _check_retitle(operation: Operation, note: Note, plan: Plan, known: _Known) -> None:

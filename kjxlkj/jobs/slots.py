@@ -19,18 +19,25 @@ _COME_BACK_SECONDS = (4.0, 12.0)
 @contextmanager
 def slot(lease: Lease, resource: str, most: int) -> Iterator[None]:
     """Hold one of the `most` slots of `resource`. Raises Postponed if none is free: let it pass, and nobody waits."""
-    number = _take(lease, resource, most)
-    if number is None:
+    with slots(lease, resource, most, wanted=1):
+        yield
+
+
+@contextmanager
+def slots(lease: Lease, resource: str, most: int, *, wanted: int) -> Iterator[int]:
+    """Hold as many of the `most` slots as are free, up to `wanted`; yields how many. Raises Postponed if none is."""
+    taken = _take(lease, resource, most, wanted)
+    if not taken:
         raise Postponed(f"All {most} slots of {resource} are taken.", delay=uniform(*_COME_BACK_SECONDS))  # noqa: S311
     try:
-        yield
+        yield len(taken)
     finally:
-        # Where that fails, the end of the lease frees it: what came of its use must not be lost for it.
+        # Where that fails, the end of the lease frees them: what came of their use must not be lost for it.
         with suppress(DatabaseError, InterfaceError):
-            Slot.objects.filter(pk=number).delete()
+            Slot.objects.filter(pk__in=taken).delete()
 
 
-def _take(lease: Lease, resource: str, most: int) -> int | None:
+def _take(lease: Lease, resource: str, most: int, wanted: int) -> list[int]:
     with transaction.atomic():
         with connection.cursor() as cursor:
             # Counting and taking are one step, whoever else is at it: on whatever host, until the commit.
@@ -38,9 +45,9 @@ def _take(lease: Lease, resource: str, most: int) -> int | None:
         lease.guard()
         taken = Slot.objects.filter(resource=resource)
         taken.exclude(_held_by_live_leases()).delete()
-        if taken.count() >= most:
-            return None
-        return Slot.objects.create(resource=resource, lease_token=lease.token).pk
+        free = min(wanted, most - taken.count())
+        made = [Slot(resource=resource, lease_token=lease.token) for _ in range(free)]
+        return [each.pk for each in Slot.objects.bulk_create(made)]
 
 
 def _held_by_live_leases() -> Q:

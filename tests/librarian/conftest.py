@@ -1,12 +1,17 @@
 """A run whose answers a test writes, without a provider: what comes after the answer is what is tested here."""
 
+from uuid import uuid4
+
 import pytest
+from django.utils import timezone
 
 from automation.models import Run, RunSource
 from automation.services import create_rule
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.models import Note
 from kjxlkj.notes.services import NewNote, create_notes
+from librarian.bundles import Excerpt
+from librarian.models import Operation
 from librarian.plan import Plan
 from librarian.protocol import Link, ProposedOperation
 from librarian.validation import Proposed, validated
@@ -54,9 +59,10 @@ def op(kind, note=None, **fields):
 def check(run, notes):
     """Validate proposals against the notes as they are now; unsaved operations come back."""
 
-    def validate(*proposals, plan=None, excess=False):
-        sources = list(Note.objects.filter(id__in=[note.id for note in notes.values()]))
-        return validated(run, plan or Plan(), sources, [Proposed(proposal, excess) for proposal in proposals])
+    def validate(*proposals, plan=None, excess=False, cut=False):
+        sources = Note.objects.filter(id__in=[note.id for note in notes.values()])
+        sent = {note.id: Excerpt(note, note.body, cut) for note in sources}
+        return validated(run, plan or Plan(), [Proposed(proposal, sent, excess=excess) for proposal in proposals])
 
     return validate
 
@@ -74,3 +80,39 @@ def propose(check, run):
         return operations
 
     return saved
+
+
+@pytest.fixture
+def decided(run, workspace, notes, owner):
+    """Operations with a history: accepted, rejected, edited, undone, by_itself, undone_by_itself or pending."""
+
+    def make(how, count=1, *, of=None, **fields):
+        applied = how not in {"rejected", "pending"}
+        start = (of or run).operations.count()
+        values = {
+            "status": {"rejected": "rejected", "pending": "pending"}.get(
+                how, "reverted" if "undone" in how else "applied"
+            ),
+            "edited": how == "edited",
+            "decided_by": None if how.endswith("by_itself") or how == "pending" else owner,
+            "decided_at": None if how == "pending" else timezone.now(),
+            "reject_code": "" if applied or how == "pending" else "REJECTED_BY_PERSON",
+            "kind": "retag_note",
+            "model": "qwen3",
+            "confidence": 0.95,
+            "reason": "because",
+            **fields,
+        }
+        return Operation.objects.bulk_create(
+            Operation(
+                workspace=workspace,
+                run=of or run,
+                index=start + number,
+                operation_id=f"op-{start + number}",
+                fingerprint=str(uuid4()),
+                **values,
+            )
+            for number in range(count)
+        )
+
+    return make

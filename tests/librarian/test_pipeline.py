@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import pytest
 from django.db import OperationalError, connection, transaction
+from django.utils import timezone
 
 from automation.models import Run
 from automation.services import create_rule, launch_rule
@@ -129,9 +130,15 @@ def test_a_note_deleted_before_the_run_begins_is_left_out(workspace, owner, vaul
 def store_answer(run, response):
     """As after a kill between the answer and the finish."""
     sources = [note for note in Note.objects.order_by("path", "id") if note.metadata.get("librarian") != "never"]
-    prompt = offline.prompt(f"{run.id}-0", sources)
     return Exchange.objects.create(
-        run=run, stage="propose", index=0, provider_kind="offline", prompt=prompt, response=response
+        run=run,
+        stage="propose",
+        index=0,
+        provider_kind="offline",
+        model="offline",
+        sources=[{"note_id": str(note.id), "version": note.version, "cut": False} for note in sources],
+        response=response,
+        answered_at=timezone.now(),
     )
 
 
@@ -159,7 +166,9 @@ def test_an_answer_about_a_text_that_has_changed_since_is_asked_for_again(worksp
     store_answer(run, retitling(run, vault["Untitled 3"]))
     retag_note(vault["Untitled 3"], ["disks"], base_version=1, cause=by(owner))
     assert done(run).status == "succeeded"
-    assert list(Exchange.objects.filter(run=run).values_list("attempt", flat=True)) == [1, 2]
+    changed = [str(vault["Untitled 3"].id)]
+    asked = list(Exchange.objects.filter(run=run).order_by("index"))
+    assert [[source["note_id"] for source in exchange.sources] for exchange in asked[1:]] == [changed]
     retitle = Operation.objects.get(run=run, target_note=vault["Untitled 3"], kind="retitle_note")
     assert (retitle.title, retitle.base_version) == ("Alert thresholds for disks", 2)
 
@@ -171,7 +180,7 @@ def test_a_stored_answer_that_cannot_be_read_fails_the_run_with_the_protocols_co
     run = done(run)
     assert (run.status, run.error_code) == ("failed", "LIBRARIAN_PARSE_FAILED")
     assert "line 1" in run.error_detail
-    assert [stage["stage"] for stage in run.result_json["stages"]] == ["ingest", "plan", "propose"]
+    assert [stage["stage"] for stage in run.result_json["stages"]] == ["ingest", "plan", "propose", "validate"]
     assert not Operation.objects.exists()
 
 
