@@ -14,7 +14,18 @@ from pathlib import Path
 
 from benchmarks.figures import FIGURES_FILE, gathered, print_table
 
-NAMES = ("protocol", "import_export", "rules", "pages", "preview", "events", "librarian_run", "jobs", "offline")
+NAMES = (
+    "protocol",
+    "import_export",
+    "rules",
+    "pages",
+    "preview",
+    "events",
+    "librarian_run",
+    "language_model",
+    "jobs",
+    "offline",
+)
 
 
 def main(names: Sequence[str]) -> int:
