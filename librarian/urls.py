@@ -5,6 +5,7 @@ from django.urls import path
 from kjxlkj.api import Router
 from librarian.api import OperationViewSet, RunReviewViewSet
 from librarian.prompt_api import PromptPackViewSet
+from librarian.report_api import DisclosureViewSet, ExchangeViewSet
 
 router = Router()
 router.register("operations", OperationViewSet, "operation")
@@ -21,5 +22,8 @@ urlpatterns = [
         PromptPackViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"}),
         name="prompt-pack",
     ),
+    path(f"{_RUN}/exchanges", ExchangeViewSet.as_view({"get": "list"}), name="run-exchanges"),
+    path(f"{_RUN}/exchanges/<uuid:exchange_id>", ExchangeViewSet.as_view({"get": "retrieve"}), name="run-exchange"),
+    path("librarian/disclosures", DisclosureViewSet.as_view({"get": "list"}), name="disclosures"),
     path(f"{_RUN}/report", RunReviewViewSet.as_view({"get": "report"}), name="run-report"),
 ]
