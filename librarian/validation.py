@@ -139,7 +139,8 @@ class _Known:
     @classmethod
     def of(cls, workspace_id: UUID, operations: Sequence[Operation]) -> "_Known":
         keys = {key for operation in operations for key in _link_keys(operation, operation.target_note)}
-        paths = {operation.target_path for operation in operations if operation.kind == OperationKind.CREATE}
+        created = {operation.target_path for operation in operations if operation.kind == OperationKind.CREATE}
+        paths = {path for path in created if "\0" not in path}  # PostgreSQL knows no such text; a check refuses it
         earlier = Operation.objects.filter(
             workspace_id=workspace_id, fingerprint__in={operation.fingerprint for operation in operations}
         ).exclude(status=OperationStatus.REJECTED, decided_by__isnull=True)

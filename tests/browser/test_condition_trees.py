@@ -136,7 +136,8 @@ def test_trees_keep_their_meaning(builder, tree):
     assert_same(tree, shown["touched"])
     assert all(new <= old for new, old in zip(measured(shown["built"]), measured(tree), strict=True))
     assert tuple(shown["measured"].values()) == measured(tree)
-    assert builder(shown["built"])["built"] == shown["built"]
+    # What says nothing, such as an empty group in another, may be left out at the second time only.
+    assert_same(tree, builder(shown["built"])["built"])
 
 
 def test_every_word_has_a_field(builder):

@@ -203,7 +203,9 @@ class TestMark:
     def test_new_and_rewritten_notes_only_where_they_are_named(self, earned, run, check, notes, decided, kind):
         decided("accepted", 5, kind=kind)
         fields = {"target_path": "new.md", "title": "New"} if kind == "create_note" else {"note": notes["beta"]}
-        asked = op(kind, fields.pop("note", None), body_markdown="Text\n", confidence=1.0, **fields)
+        asked = op(
+            kind, fields.pop("note", None), body_markdown="# Beta\n\nNothing here. Text\n", confidence=1.0, **fields
+        )
         named = read_plan({"plan": {**AUTO["plan"], "auto_apply": {kind: 0.9}}})
         assert self.marks(run, check(asked))[0] == [False]
         assert self.marks(run, check(asked), named)[0] == [True]
