@@ -338,7 +338,7 @@ class TestPreview:
 
     def test_what_changes_is_read_out_and_the_examples_are_not(self, opened, nested, notes):
         page = opened(nested)
-        told = page.locator(".rule-preview").get_by_role("status")
+        told = page.locator("#preview-told")
         expect(told).to_contain_text("0 notes meet the condition")
         told.evaluate("element => (element.stays = true)")
         page.locator(".group.none > .group-head .remove").last.click()
