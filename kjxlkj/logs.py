@@ -47,6 +47,8 @@ def configuration() -> dict[str, Any]:
             "django.request": {"level": "ERROR"},
             # At DEBUG it writes headers, and servers may repeat in theirs what was in ours: keys.
             "httpcore": {"level": "INFO"},
+            # A line for each request, which exchanges tell better.
+            "httpx": {"level": "WARNING"},
             # Of the web server, which otherwise writes lines of its own form.
             "gunicorn.error": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
         },
