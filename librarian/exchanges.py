@@ -165,13 +165,19 @@ def store_answer(exchange: Exchange, answer: Completion, provider: Provider, lea
 
 
 def store_failure(exchange: Exchange, failure: ProviderFailure, lease: Lease) -> None:
-    """What may have been answered, without our having understood it, stays charged at its most."""
+    """What may have been answered, without our knowing what it took, stays charged at its most."""
     exchange.failure = failure.category
     exchange.failure_detail = failure.detail
     exchange.response = failure.body
     exchange.http_status = failure.status
-    charged = Charge(exchange.charged_tokens, exchange.charged_cost)
-    _close(exchange, charged if failure.may_be_billed else Charge(), lease)
+    came_to = Charge(exchange.charged_tokens, exchange.charged_cost) if failure.may_be_billed else Charge()
+    told = failure.completion
+    if told is not None and told.prompt_tokens is not None:
+        exchange.usage_reported = True
+        exchange.prompt_tokens, exchange.completion_tokens = told.prompt_tokens, told.completion_tokens or 0
+        exchange.cost = told.cost
+        came_to = Charge(exchange.prompt_tokens + exchange.completion_tokens, told.cost or came_to.cost)
+    _close(exchange, came_to, lease)
 
 
 def _close(exchange: Exchange, came_to: Charge, lease: Lease) -> None:

@@ -51,6 +51,7 @@ def _request(plan: Plan, request_id: str, sources: tuple[Source, ...], tags: tup
             allow_delete=False,
             allowed_kinds=tuple(sorted(plan.kinds)),
             style_profile=plan.style_profile,
+            taxonomy_closed=plan.taxonomy_closed,
         ),
         output_contract=contract,
     )
