@@ -1,11 +1,13 @@
 """Runs that ask a language model: over real HTTP, from a server that answers as these tests say."""
 
 import json
+import logging
 import re
 import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from automation.models import DailyUse, Run
@@ -379,3 +381,34 @@ def test_a_model_may_choose_by_titles_which_notes_it_reads(workspace, owner, vau
     assert "What is to be known" not in prompt_of(server.requests[0].body)
     assert [str(note_id) for note_id in Operation.objects.values_list("target_note_id", flat=True)] == [chosen]
     assert len(run.result_json["left_out"]) == 5
+
+
+# --- Keys -------------------------------------------------------------------------------------------
+
+
+def test_a_key_reaches_its_host_and_no_row_log_or_error_of_ours(
+    workspace, owner, vault, server, monkeypatch, caplog, capfd
+):
+    key = "sk-canary-5f0c1e77aa42"
+    monkeypatch.setenv("KJXLKJ_LLM_KEYS", f"{server.host}={key}")
+    caplog.set_level(logging.DEBUG)
+
+    def answer(body):
+        sent = server.requests[len(answered)].headers["authorization"]
+        answered.append(sent)
+        if len(answered) == 1:
+            return error(500, f"bad token {sent}")
+        return retag(body).replace("It is about a boat.", f"You sent {sent}.")
+
+    answered: list[str] = []
+    server.answer = answer
+    run = done(launch(workspace, owner, server, provider={"fallback_models": ["second"]}))
+    assert run.status == "succeeded", run.error_detail
+    assert set(answered) == {f"Bearer {key}"}
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            name = connection.ops.quote_name(table)
+            cursor.execute(f"SELECT count(*) FROM {name} AS row WHERE row::text LIKE %s", [f"%{key}%"])
+            assert (table, cursor.fetchone()[0]) == (table, 0)
+    told = capfd.readouterr()
+    assert key not in caplog.text + told.out + told.err
