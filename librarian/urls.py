@@ -6,6 +6,7 @@ from kjxlkj.api import Router
 from librarian.api import OperationViewSet, RunReviewViewSet
 from librarian.prompt_api import PromptPackViewSet
 from librarian.report_api import DisclosureViewSet, ExchangeViewSet
+from librarian.trust_api import AcceptanceView, AutoApplyViewSet
 
 router = Router()
 router.register("operations", OperationViewSet, "operation")
@@ -24,6 +25,8 @@ urlpatterns = [
     ),
     path(f"{_RUN}/exchanges", ExchangeViewSet.as_view({"get": "list"}), name="run-exchanges"),
     path(f"{_RUN}/exchanges/<uuid:exchange_id>", ExchangeViewSet.as_view({"get": "retrieve"}), name="run-exchange"),
+    path("librarian/acceptance", AcceptanceView.as_view(), name="acceptance"),
+    path("automation/rules/<str:pk>/auto-apply", AutoApplyViewSet.as_view({"get": "retrieve"}), name="auto-apply"),
     path("librarian/disclosures", DisclosureViewSet.as_view({"get": "list"}), name="disclosures"),
     path(f"{_RUN}/report", RunReviewViewSet.as_view({"get": "report"}), name="run-report"),
 ]
