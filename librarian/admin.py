@@ -1,7 +1,7 @@
 """Wiring of the review pages into the admin."""
 
 from kjxlkj.admin_site import add_page, add_panel
-from librarian import pages
+from librarian import pages, report_pages
 from librarian.provider_page import probe_provider
 
 add_page("review/", pages.queue, "review_queue")
@@ -9,6 +9,8 @@ add_page("review/decide/", pages.decide, "review_decide")
 add_page("review/undo/", pages.undo, "review_undo")
 add_page("review/run/<uuid:run_id>/", pages.run, "review_run")
 add_page("review/run/<uuid:run_id>/undo/", pages.undo_run, "review_undo_run")
+add_page("review/run/<uuid:run_id>/report/", report_pages.report, "review_report")
+add_page("review/run/<uuid:run_id>/report/<uuid:exchange_id>/", report_pages.exchange, "review_exchange")
 add_page("review/<uuid:operation_id>/", pages.operation, "review_operation")
 add_page("review/<uuid:operation_id>/edit/", pages.edit, "review_edit")
 add_page("librarian/probe/", probe_provider, "librarian_probe")
