@@ -69,3 +69,9 @@ def test_a_workspace_may_have_prompts_of_its_own_and_a_run_keeps_those_it_began_
     assert pack_for(workspace.id).version == "workspace 1"
     assert pack_for(workspace.id).stages["propose"].system_prompt == "Propose."
     assert pack_for(workspace.id, "built-in 1") is builtin_pack()
+
+
+def test_the_example_of_an_answer_stands_where_no_tag_is_neutralised():
+    for stage in builtin_pack().stages.values():
+        assert "<librarian_response>\n<request_id>" in stage.system_prompt
+        assert "<" not in stage.output_contract
