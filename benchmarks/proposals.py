@@ -13,8 +13,8 @@ from automation.services import create_rule, launch_rule
 from kjxlkj.jobs.services import execute
 from kjxlkj.notes.models import Note
 from kjxlkj.workspaces.console import actor_at_console, workspace_at_console
+from librarian.consultation import SOURCES_PER_REQUEST
 from librarian.models import Exchange, Operation
-from librarian.pipeline import SOURCES_PER_REQUEST
 from librarian.protocol import Link, ProposedOperation, Response, serialize_response
 from librarian.questions import request_id
 

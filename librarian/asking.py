@@ -39,7 +39,8 @@ _OF_THE_SERVER = frozenset({Failure.UNREACHABLE, Failure.RATE_LIMITED, Failure.A
 
 
 class Asking:
-    """Asks the server of one run. `warnings` gathers what a report should tell."""
+    """Asks the server of one run. `warnings` gathers what a report should tell. Its time is the worker's: one for all
+    that the run asks in an attempt."""
 
     def __init__(self, run: Run, lease: Lease, plan: Plan, pack: Pack, endpoint: Endpoint) -> None:
         self.run, self.lease, self.plan, self.pack, self.endpoint = run, lease, plan, pack, endpoint
@@ -87,7 +88,7 @@ class Asking:
     def _ask(self, chat: Chat, question: Question) -> None:
         self._take_out_what_may_not_be_sent(question)
         if not question.bundle.excerpts:
-            question.trouble = Trouble("NOTHING_TO_SEND", "None of its notes may be sent any more.")
+            question.is_void = True
             return
         ask = self._worded(question)
         exchange = self._row(question, ask)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Max, Q, QuerySet
+from django.db.models import Max, QuerySet
 from django.utils.dateparse import parse_datetime
 
 from kjxlkj.notes.models import Note, NoteKind
 from librarian.offline import Document
+from librarian.planning.privacy import may_be_sent
 
 if TYPE_CHECKING:
     from librarian.offline.index import Index
@@ -35,10 +36,8 @@ def index_of(workspace_id: UUID) -> "Index":
 
 
 def _notes(workspace_id: UUID) -> QuerySet[Note]:
-    """What may be learned from: a note that says `librarian: never` is not even evidence."""
-    notes = Note.objects.live().filter(workspace_id=workspace_id, kind=NoteKind.MARKDOWN)
-    # Where there is no such key the comparison is NULL, and so is its negation.
-    return notes.filter(~Q(metadata__has_key="librarian") | ~Q(metadata__librarian__iexact="never"))
+    """What may be learned from: a note that librarians are kept from is not even evidence."""
+    return Note.objects.live().filter(may_be_sent(is_local=True), workspace_id=workspace_id, kind=NoteKind.MARKDOWN)
 
 
 def _current(folder: Path, workspace_id: UUID) -> "Index | None":

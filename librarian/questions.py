@@ -14,6 +14,7 @@ from kjxlkj.notes.models import Note
 from librarian.bundles import Bundle, Excerpt
 from librarian.models import Exchange
 from librarian.protocol import Fault, ProtocolError, Response, parse_response
+from librarian.providers import OFFLINE
 
 PLAN, PROPOSE, REPAIR = "plan", "propose", "validate_repair"
 MOST_REPAIRS = 2
@@ -46,6 +47,8 @@ class Question:
     """Of the newest answer, which is to be repaired."""
     repairs: int = 0
     trouble: Trouble | None = None
+    is_void: bool = False
+    """None of its notes may be sent any more: there is nothing to ask, and nothing wrong."""
     # Which of the provider's models is asked, how often it was, and when it may be asked again (`monotonic()`).
     model: int = 0
     tries: int = 0
@@ -64,7 +67,7 @@ class Question:
 
     @property
     def is_settled(self) -> bool:
-        return self.response is not None or self.trouble is not None
+        return self.is_void or self.response is not None or self.trouble is not None
 
     @property
     def next_stage(self) -> str:
@@ -83,7 +86,7 @@ class Question:
             )
         except ProtocolError as error:
             self.faults = error.faults
-            if self.repairs >= MOST_REPAIRS or exchange.provider_kind == "offline":
+            if self.repairs >= MOST_REPAIRS or exchange.provider_kind == OFFLINE:
                 fault = error.faults[0]
                 self.trouble = Trouble(fault.code, f"answer {self.index}, line {fault.line}: {fault.message}")
             self.repairs += 1
@@ -107,9 +110,10 @@ def adopted(run: Run, sources: Sequence[Note], *, strict: bool) -> list[Question
         question = _told_again(run, index, exchanges, current, strict=strict)
         if question.stage == PROPOSE:
             question.bundle = question.bundle.without(taken)
-            taken |= {note.id for note in question.bundle.sources}
-        if question.bundle.excerpts:
+        # What is to be repaired would go back with all that it says of notes that have changed: it is asked anew.
+        if question.bundle.excerpts and (question.is_settled or not question.outdated):
             questions.append(question)
+            taken |= {note.id for note in question.bundle.sources if question.stage == PROPOSE}
     return questions
 
 

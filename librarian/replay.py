@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -10,7 +10,7 @@ from automation.models import Run
 from kjxlkj.notes.tags import normalise_tags
 from librarian.bundles import Bundle
 from librarian.canon import digest
-from librarian.models import Exchange, Operation, RunReport
+from librarian.models import Operation, RunReport
 from librarian.protocol import PARSER_VERSION, ProposedOperation
 from librarian.questions import PLAN, REPAIR, Question
 
@@ -34,7 +34,8 @@ class Replay:
 
 def replay(run: Run) -> Replay:
     questions = list(_questions(run))
-    operations = [operation for question in questions for operation in _operations(question, questions)]
+    read = run.result_json.get("read")
+    operations = [operation for question in questions for operation in _operations(question, read)]
     report = RunReport.objects.filter(run=run).first() or RunReport(run=run)
     return Replay(
         operations=operations,
@@ -67,22 +68,16 @@ def _is_strict(run: Run) -> bool:
     return bool(plan.get("strict_mode", False))
 
 
-def _operations(question: Question, questions: Sequence[Question]) -> Iterator[ProposedOperation]:
-    """What counted of an answer: a note that was asked about again later on, the later answer is about."""
-    if question.response is None or question.exchange is None:
+def _operations(question: Question, read: Mapping[str, Sequence[str]] | None) -> Iterator[ProposedOperation]:
+    """What counted of an answer: not what it says of notes that had changed when it was read.
+
+    `read`: the questions whose answers were read, and those notes of each; None of runs that did not tell.
+    """
+    if question.response is None or (read is not None and str(question.index) not in read):
         return
-    void = {
-        note_id
-        for other in questions
-        if other is not question and other.exchange and other.exchange.created_at > question.exchange.created_at
-        for note_id in _sources(other.exchange)
-    } & _sources(question.exchange)
+    void = read[str(question.index)] if read else ()
     yield from (each for each in question.response.operations if each.target_note_id not in void)
     yield from question.response.excess
-
-
-def _sources(exchange: Exchange) -> set[str]:
-    return {source["note_id"] for source in exchange.sources}
 
 
 # --- What is different ------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from librarian.plan import Plan
 from librarian.prompt_pack import Pack
 from librarian.protocol import PARSER_VERSION
 from librarian.providers import OFFLINE
-from librarian.questions import Question
+from librarian.questions import Question, Trouble
 from librarian.validation import Proposed
 
 
@@ -45,7 +45,7 @@ def report_of(
         parsed_count=len(proposals),
         operations_sha256=digest([proposal.operation for proposal in proposals]),
         warnings=[*warnings, *_warnings(questions)],
-        failures=[_failure(question) for question in questions if question.trouble],
+        failures=[_failure(question, question.trouble) for question in questions if question.trouble],
         requests=len(exchanges),
         latency_ms=sum(exchange.latency_ms for exchange in exchanges),
         prompt_tokens=sum(exchange.prompt_tokens for exchange in exchanges),
@@ -65,9 +65,7 @@ def _warnings(questions: Sequence[Question]) -> list[str]:
     return found
 
 
-def _failure(question: Question) -> dict[str, object]:
-    trouble = question.trouble
-    assert trouble is not None  # noqa: S101
+def _failure(question: Question, trouble: Trouble) -> dict[str, object]:
     return {
         "index": question.index,
         "code": trouble.code,

@@ -18,6 +18,7 @@ from librarian.bundles import Excerpt
 from librarian.effects import FIELDS, changes_nothing, values_of
 from librarian.models import Exchange, Operation, OperationKind, OperationStatus
 from librarian.plan import Plan
+from librarian.planning.privacy import why_not
 from librarian.protocol import ProposedOperation
 
 
@@ -53,17 +54,10 @@ def validated(run: Run, plan: Plan, proposals: Sequence[Proposed]) -> list[Opera
     return operations
 
 
-def is_off_limits(note: Note) -> bool:
-    """Whether its front matter keeps every librarian away."""
-    return str(note.metadata.get("librarian", "")).strip().lower() == "never"
-
-
 def check_stands(operation: Operation, note: Note) -> None:
     """What may have come to be otherwise since the proposal, or by a reviewer's own wording. Raises `Refused`."""
-    if is_off_limits(note):
-        raise Refused(
-            "TARGET_EXCLUDED", "The note's front matter says “librarian: never” by now. Reject the operation."
-        )
+    if why := why_not(note.metadata, is_local=True):
+        raise Refused("TARGET_EXCLUDED", f"The note is kept from librarians by now: {why}. Reject the operation.")
     if operation.kind == OperationKind.RELINK:
         wanted = _link_keys(operation, note)
         _check_targets(wanted, _names_among(note.workspace_id, wanted.keys()))

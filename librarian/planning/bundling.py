@@ -26,7 +26,7 @@ def plan_bundles(
     """Bundles whose prompt and answer fit into the model's context, by our estimate."""
     if not sources:
         return []
-    context = context_of(workspace_id, sources, is_local=is_local)
+    context = context_of(workspace_id, sources, is_local=is_local, scope=plan.scope)
     room = _Room.of(plan, pack, context)
     return list(_packed(plan, context, room, sources))
 

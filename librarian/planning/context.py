@@ -5,11 +5,13 @@ A note that may not be sent to the provider leaves no trace in any of it, and ne
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, F, Func, TextField
 from django.db.models.functions import Left
 
+from kjxlkj.notes.filters import condition_q
 from kjxlkj.notes.markdown import can_be_target, name_key, plain_text
 from kjxlkj.notes.models import Note, NoteKind, NoteName
 from librarian.bundles import Related
@@ -36,10 +38,14 @@ class Context:
         return tuple(dict.fromkeys((*near, *self.tags)))[:_MOST_TAGS]
 
 
-def context_of(workspace_id: UUID, sources: Sequence[Note], *, is_local: bool) -> Context:
-    """In a constant number of queries."""
+def context_of(
+    workspace_id: UUID, sources: Sequence[Note], *, is_local: bool, scope: Mapping[str, Any] | None = None
+) -> Context:
+    """In a constant number of queries. Of what lies outside of the `scope`, a condition, nothing is told."""
     sendable = Note.objects.live().filter(may_be_sent(is_local=is_local), workspace_id=workspace_id)
     sendable = sendable.filter(kind=NoteKind.MARKDOWN)
+    if scope:
+        sendable = sendable.filter(pk__in=sendable.filter(condition_q(scope)).values("pk"))
     near = index_of(workspace_id).neighbours([document(note) for note in sources], 2 * _NEIGHBOURS)
     wanted = {UUID(each) for row in near for each in row}
     opening = Left("body", 600)

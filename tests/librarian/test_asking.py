@@ -15,9 +15,10 @@ from automation.services import create_rule, launch_rule
 from kjxlkj.jobs.services import execute
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.models import Note
-from kjxlkj.notes.services import NewNote, create_notes, update_note
+from kjxlkj.notes.services import NewNote, create_notes, delete_note, update_note
 from librarian.models import Disclosure, Exchange, Operation, RunReport
 from librarian.protocol import ProposedOperation, Response, serialize_response
+from librarian.replay import replay
 from tests.librarian.providers.server import LLMServer, completion, error
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -334,6 +335,65 @@ def test_a_note_that_is_excluded_after_the_run_began_is_not_sent(workspace, owne
     assert "known of flags" not in json.dumps([request.body for request in server.requests])
     assert {row["path"] for row in run.result_json["left_out"]} == {"x/Flags.md"}
     assert not Disclosure.objects.filter(note__title="Flags", part="text").exists()
+
+
+def test_a_request_whose_only_note_is_excluded_meanwhile_is_not_made_and_no_failure(
+    workspace, owner, vault, server, settings
+):
+    settings.PROVIDER_SLOTS = {"openai_compatible": 1}
+
+    def answer(body):
+        if len(server.requests) == 1:
+            note = Note.objects.get(title="Flags")
+            update_note(note, base_version=1, front_matter="---\nlibrarian: never\n---\n", cause=by(owner))
+        return retag(body)
+
+    server.answer = answer
+    run = done(launch(workspace, owner, server, limits={"sources_per_request": 1}))
+    assert (run.status, run.error_detail) == ("succeeded", "")
+    assert len(server.requests) == 5
+    assert {row["path"] for row in run.result_json["left_out"]} == {"x/Flags.md"}
+
+
+def test_an_answer_to_be_repaired_that_tells_of_a_changed_note_is_asked_for_anew(workspace, owner, vault, server):
+    run = launch(workspace, owner, server, limits={"sources_per_request": 10})
+    Exchange.objects.create(
+        run=run,
+        stage="propose",
+        index=0,
+        provider_kind="openai_compatible",
+        model="test-model",
+        sources=[{"note_id": str(note.id), "version": 1, "cut": False} for note in vault.values()],
+        response="Known of flags, and no protocol.",
+        answered_at=timezone.now(),
+    )
+    update_note(vault["Flags"], base_version=1, front_matter="---\nlibrarian: never\n---\n", cause=by(owner))
+    run = done(run)
+    assert (run.status, run.error_detail) == ("succeeded", "")
+    assert "flags" not in json.dumps([request.body for request in server.requests]).lower()
+    assert replay(run).is_identical
+
+
+def test_a_replay_knows_what_of_an_answer_was_void(workspace, owner, vault, server):
+    run = launch(workspace, owner, server, limits={"sources_per_request": 10})
+    ids = [str(note.id) for note in vault.values()]
+    Exchange.objects.create(
+        run=run,
+        stage="propose",
+        index=0,
+        provider_kind="openai_compatible",
+        model="test-model",
+        sources=[{"note_id": each, "version": 1, "cut": False} for each in ids],
+        response=response(f"{run.id}-0", *(tagging(each, number) for number, each in enumerate(ids))),
+        answered_at=timezone.now(),
+    )
+    delete_note(vault["Flags"], base_version=1, cause=by(owner))
+    update_note(vault["Docks"], base_version=1, body="Docks are new.", cause=by(owner))
+    run = done(run)
+    assert (run.status, len(server.requests)) == ("succeeded", 1)
+    assert Operation.objects.filter(status="pending").count() == 5
+    assert replay(run).is_identical
+    assert replay(run).differences == []
 
 
 def test_an_operation_on_a_note_of_another_request_is_refused(workspace, owner, vault, server):

@@ -12,7 +12,7 @@ from kjxlkj.jobs.services import execute
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.models import Note
 from kjxlkj.notes.services import NewNote, create_notes, delete_note, retag_note
-from librarian import pipeline
+from librarian import consultation
 from librarian.actions import LIBRARIAN_STRUCTURE
 from librarian.models import Exchange, Operation, RunReport
 from librarian.providers import offline
@@ -207,7 +207,7 @@ def test_a_run_without_a_free_slot_at_its_provider_comes_back_and_asks_nothing_t
     workspace, owner, vault, settings, monkeypatch
 ):
     settings.PROVIDER_SLOTS = {"offline": 1}
-    monkeypatch.setattr(pipeline, "SOURCES_PER_REQUEST", 8)
+    monkeypatch.setattr(consultation, "SOURCES_PER_REQUEST", 8)
     first, second = launch(workspace, owner), launch(workspace, owner)
     answer, asked = offline.answer, []
 

@@ -104,6 +104,20 @@ def test_a_note_that_may_not_be_sent_leaves_no_trace(workspace, owner, said, is_
     assert not any("anary" in note.title for note in bundle.mentioned)
 
 
+def test_what_lies_outside_of_the_rules_scope_leaves_no_trace(workspace, owner):
+    boats(workspace, owner, tags=["harbour"])
+    other = [
+        NewNote(f"Canary {n}", "The harbour and its boats. Canary.", f"canary/{n}.md", tags=["canary"])
+        for n in range(4)
+        for n in range(4)
+    ]
+    create_notes(workspace, other, cause=by(owner))
+    sources = list(Note.objects.filter(title__startswith="Boat"))
+    (bundle,) = bundles(workspace, sources, plan(scope={"folder": "boats"}))
+    assert "canary" not in "".join(propose_prompt(builtin_pack(), plan(), bundle, "r")).lower()
+    assert bundle.tags == ("harbour",)
+
+
 def test_the_number_of_queries_does_not_grow_with_the_notes(workspace, owner):
     sources = boats(workspace, owner, number=12)
     bundles(workspace, sources, plan())  # has the index built
