@@ -109,7 +109,6 @@ def test_what_lies_outside_of_the_rules_scope_leaves_no_trace(workspace, owner):
     other = [
         NewNote(f"Canary {n}", "The harbour and its boats. Canary.", f"canary/{n}.md", tags=["canary"])
         for n in range(4)
-        for n in range(4)
     ]
     create_notes(workspace, other, cause=by(owner))
     sources = list(Note.objects.filter(title__startswith="Boat"))
