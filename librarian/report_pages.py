@@ -12,6 +12,7 @@ from automation.models import Run
 from kjxlkj.workspaces.roles import scoped
 from librarian.changes import body_change
 from librarian.models import Exchange, RunReport
+from librarian.questions import PLAN, PROPOSE, REPAIR
 
 _TEXTS = ("system_prompt", "prompt", "response", "reasoning")
 # More requests than that no run makes unless its rule asks for it.
@@ -27,6 +28,7 @@ def report(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "run": run,
         "report": RunReport.objects.filter(run=run).first(),
         "exchanges": exchanges[:_LISTED],
+        "listed": _LISTED,
     }
     return _page(request, "librarian/report.html", context)
 
@@ -36,9 +38,12 @@ def exchange(request: HttpRequest, run_id: UUID, exchange_id: UUID) -> HttpRespo
     """One request whole, and how its answer differs from the one before of the same question."""
     run = _run(request, run_id)
     found = get_object_or_404(Exchange.objects.filter(run=run), pk=exchange_id)
+    of_the_question = [found.stage] if found.stage != REPAIR else [PLAN, PROPOSE, REPAIR]
     before = (
-        Exchange.objects.filter(run=run, index=found.index, created_at__lt=found.created_at)
+        Exchange.objects.filter(run=run, index=found.index, stage__in=of_the_question)
+        .filter(created_at__lt=found.created_at)
         .exclude(response="")
+        .only("stage", "attempt", "response")
         .order_by("-created_at")
         .first()
     )

@@ -16,6 +16,7 @@ class OperationOut(serializers.ModelSerializer[Operation]):
     target_note_id = serializers.UUIDField(read_only=True, allow_null=True)
     decided_by_id = serializers.UUIDField(read_only=True, allow_null=True)
     applied_event_id = serializers.UUIDField(read_only=True, allow_null=True)
+    exchange_id = serializers.UUIDField(read_only=True, allow_null=True)
 
     class Meta:
         model = Operation
@@ -23,6 +24,7 @@ class OperationOut(serializers.ModelSerializer[Operation]):
             "id", "workspace_id", "run_id", "index", "operation_id", "kind", "target_note_id", "target_path", "title",
             "body_markdown", "tags", "links", "reason", "confidence", "base_version", "status", "reject_code",
             "reject_reason", "edited", "decided_by_id", "decided_at", "applied_event_id", "fingerprint", "created_at",
+            "model", "exchange_id", "warnings", "auto_apply",
         ]  # fmt: skip
         read_only_fields = fields
 

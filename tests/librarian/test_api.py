@@ -114,3 +114,10 @@ def test_lists_take_the_same_queries_whatever_their_length(
     api = client_for(viewer)
     with django_assert_max_num_queries(5):
         assert len(api.get("/api/operations", {"limit": 100}).json()["results"]) == 40
+
+
+def test_an_operation_tells_its_model_and_what_to_look_at_twice(client_for, viewer, propose, notes):
+    (operation,) = propose(op("rewrite_note", notes["alpha"], body_markdown="Gone.\n"))
+    said = client_for(viewer).get(f"/api/operations/{operation.id}").json()
+    assert (said["model"], said["exchange_id"], said["auto_apply"]) == ("", None, False)
+    assert said["warnings"] == operation.warnings != []

@@ -58,6 +58,13 @@ def test_a_request_is_shown_whole_and_beside_the_answer_before(client, run):
     assert "<script>alert" not in page
 
 
+def test_answers_of_different_stages_are_not_compared(client, run):
+    add_exchange(run, stage="plan", response="One answer.")
+    made = add_exchange(run, stage="propose", response="Another answer.")
+    page = client.get(reverse("admin:review_exchange", args=[run.pk, made.pk])).content.decode()
+    assert "What changed since" not in page
+
+
 def test_a_run_without_a_report_says_so(client, run):
     assert "There is no report yet" in client.get(reverse("admin:review_report", args=[run.pk])).content.decode()
 
@@ -85,3 +92,12 @@ def test_outsiders_find_no_report(outsider, run):
     ):
         assert client.get(address).status_code in {302, 403, 404}
         assert client.get(address).status_code != 200
+
+
+@pytest.mark.parametrize(("kind", "offered"), [("librarian_structure", True), ("export_markdown", False)])
+def test_the_page_of_a_run_offers_review_and_report_of_the_librarians_alone(client, run, kind, offered):
+    run.rule_snapshot = {"action_json": {"kind": kind}}
+    run.save(update_fields=["rule_snapshot"])
+    page = client.get(reverse("admin:automation_run_change", args=[run.pk])).content.decode()
+    assert ("Review its proposals" in page) == offered
+    assert (reverse("admin:review_report", args=[run.pk]) in page) == offered

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -14,7 +15,7 @@ from kjxlkj.notes.services import NewNote, create_note, update_note
 from kjxlkj.workspaces.services import archive_workspace
 from librarian.models import Operation, RunReport
 from librarian.queue import PAGE_SIZE
-from librarian.services import Decision, review
+from librarian.services import Decision, apply_by_itself, review
 from tests.librarian.conftest import op
 
 QUEUE, DECIDE, UNDO = "/admin/review/", "/admin/review/decide/", "/admin/review/undo/"
@@ -175,6 +176,23 @@ class TestCards:
         propose(op("rewrite_note", notes["beta"], body_markdown="# Beta\n\nSomething here.\n"))
         page = html(browser(owner).get(QUEUE))
         assert "<del>Nothing</del><ins>Something</ins>" in page
+
+    def test_what_should_be_looked_at_twice_is_said(self, owner, propose, notes):
+        (operation,) = propose(op("rewrite_note", notes["alpha"], body_markdown="Gone.\n"))
+        assert operation.warnings
+        page = html(browser(owner).get(QUEUE))
+        assert "Look twice:</strong> Loses more than half of the text" in page
+
+    def test_what_its_rule_applies_says_so_before_and_after(self, owner, retag):
+        address = reverse("admin:review_operation", args=[retag.pk])
+        assert "by itself" not in html(browser(owner).get(address))
+        Operation.objects.update(auto_apply=True)
+        assert "its rule is about to apply it by itself" in html(browser(owner).get(address))
+        with transaction.atomic():
+            apply_by_itself(Operation.objects.select_for_update().get(), "because")
+        page = html(browser(owner).get(address))
+        assert "Applied by its rule" in page
+        assert "Accepted" not in page
 
     def test_a_new_note_is_rendered(self, owner, propose):
         propose(op("create_note", target_path="new/n.md", title="New", body_markdown="**bold** words", tags=("t",)))
