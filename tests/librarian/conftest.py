@@ -15,6 +15,8 @@ from librarian.models import Operation
 from librarian.plan import Plan
 from librarian.protocol import Link, ProposedOperation
 from librarian.validation import Proposed, validated
+from tests.librarian.models import retag
+from tests.librarian.providers.server import LLMServer
 
 NOTES = {
     "alpha": NewNote("Alpha", "Alpha talks of Beta and of Gamma plan.\n", "alpha.md", tags=["one"]),
@@ -116,3 +118,26 @@ def decided(run, workspace, notes, owner):
         )
 
     return make
+
+
+# --- Runs that ask a model ------------------------------------------------------------------------
+
+BOATS = ["Anchors", "Bilges", "Charts", "Docks", "Engines", "Flags"]
+
+
+@pytest.fixture
+def own_data_dir(settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+
+
+@pytest.fixture
+def server(own_data_dir):
+    with LLMServer() as server:
+        server.answer = retag
+        yield server
+
+
+@pytest.fixture
+def boats(workspace, owner):
+    new = [NewNote(name, f"What is to be known of {name.lower()}.\n", f"x/{name}.md") for name in BOATS]
+    return {note.title: note for note in create_notes(workspace, new, cause=by(owner))}

@@ -11,103 +11,29 @@ from django.db import connection
 from django.utils import timezone
 
 from automation.models import DailyUse, Run
-from automation.services import create_rule, launch_rule
 from kjxlkj.jobs.services import execute
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.models import Note
 from kjxlkj.notes.services import NewNote, create_notes, delete_note, update_note
 from librarian.models import Disclosure, Exchange, Operation, RunReport
-from librarian.protocol import ProposedOperation, Response, serialize_response
+from librarian.protocol import ProposedOperation
 from librarian.replay import replay
+from tests.librarian.conftest import BOATS
+from tests.librarian.models import done, launch, prompt_of, response, retag, sent_to, tagging
 from tests.librarian.providers.server import LLMServer, completion, error
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-NAMES = ["Anchors", "Bilges", "Charts", "Docks", "Engines", "Flags"]
-
-
-@pytest.fixture(autouse=True)
-def own_data_dir(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
-
-
-@pytest.fixture
-def server():
-    with LLMServer() as server:
-        server.answer = retag
-        yield server
-
-
-@pytest.fixture
-def vault(workspace, owner):
-    new = [NewNote(name, f"What is to be known of {name.lower()}.\n", f"x/{name}.md") for name in NAMES]
-    return {note.title: note for note in create_notes(workspace, new, cause=by(owner))}
-
-
-def prompt_of(body):
-    return body["messages"][-1]["content"]
-
-
-def sent_to(body):
-    """Note ids and request id of a prompt."""
-    text = prompt_of(body)
-    request_id = re.search(r"<request_id>(.*?)</request_id>", text)
-    return re.findall(r"<source_id>(.*?)</source_id>", text), request_id[1] if request_id else ""
-
-
-def response(request_id, *operations):
-    return serialize_response(Response(request_id, "ok", "as you wish", tuple(operations)))
-
-
-def tagging(note_id, number=1, tag="boat", confidence=0.9):
-    return ProposedOperation(
-        operation_id=f"op-{number}",
-        kind="retag_note",
-        target_note_id=note_id,
-        tags=(tag,),
-        reason="It is about a boat.",
-        confidence=confidence,
-    )
-
-
-def retag(body):
-    """A model that tags whatever it is shown."""
-    ids, request_id = sent_to(body)
-    return response(request_id, *(tagging(note_id, number) for number, note_id in enumerate(ids)))
-
-
-def launch(workspace, owner, server, *, provider=None, limits=None, **plan):
-    action = {
-        "kind": "librarian_structure",
-        "provider": {
-            "provider_kind": "openai_compatible",
-            "base_url": server.base_url,
-            "model": "test-model",
-            "timeout_ms": 5_000,
-            **(provider or {}),
-        },
-        "plan": plan,
-        "limits": {"sources_per_request": 2, **(limits or {})},
-    }
-    rule = create_rule(workspace, actor=owner, name=f"R{Run.objects.count()}", action_json=action)
-    return launch_rule(rule, actor=owner).runs[0]
-
-
-def done(run):
-    Run.objects.filter(pk=run.pk).update(not_before=None)
-    execute("automation.run", run.id)
-    return Run.objects.get(pk=run.pk)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("own_data_dir")]
 
 
 # --- Well -------------------------------------------------------------------------------------------
 
 
-def test_each_note_is_sent_once_and_what_is_answered_waits_for_review(workspace, owner, vault, server):
+def test_each_note_is_sent_once_and_what_is_answered_waits_for_review(workspace, owner, boats, server):
     run = done(launch(workspace, owner, server))
     assert (run.status, run.error_detail) == ("succeeded", "")
     assert len(server.requests) == 3
     operations = list(Operation.objects.select_related("target_note", "exchange"))
-    assert {operation.target_note.title for operation in operations} == set(NAMES)
+    assert {operation.target_note.title for operation in operations} == set(BOATS)
     assert {(operation.status, operation.model) for operation in operations} == {("pending", "test-model")}
     assert all(operation.exchange.response for operation in operations)
     report = RunReport.objects.get(run=run)
@@ -117,16 +43,23 @@ def test_each_note_is_sent_once_and_what_is_answered_waits_for_review(workspace,
     assert not Note.objects.filter(version__gt=1).exists()
 
 
-def test_the_ledger_tells_which_note_went_where_in_which_version(workspace, owner, vault, server):
+def test_the_ledger_tells_which_note_went_where_in_which_version(workspace, owner, boats, server):
     run = done(launch(workspace, owner, server))
     texts = Disclosure.objects.filter(part="text")
     assert set(texts.values_list("note_id", "note_version", "host", "run_id")) == {
-        (note.id, 1, server.base_url.split("/")[2], run.id) for note in vault.values()
+        (note.id, 1, server.base_url.split("/")[2], run.id) for note in boats.values()
     }
-    assert texts.values("sha256").distinct().count() == len(NAMES)
+    assert texts.values("sha256").distinct().count() == len(BOATS)
 
 
-def test_requests_go_out_together_up_to_the_providers_cap(workspace, owner, vault, server, settings):
+def test_a_run_tells_why_what_its_rule_would_apply_by_itself_waits(workspace, owner, boats, server):
+    run = done(launch(workspace, owner, server, review="auto", auto_apply={"retag_note": 0.8}))
+    (sentence,) = run.result_json["auto_apply"]
+    assert sentence == "Retag at 90–100 % by test-model: 0 of 30 decisions; people review them until then."
+    assert not Operation.objects.filter(auto_apply=True).exists()
+
+
+def test_requests_go_out_together_up_to_the_providers_cap(workspace, owner, boats, server, settings):
     settings.PROVIDER_SLOTS = {"openai_compatible": 2}
     together, most, lock = 0, 0, threading.Lock()
     both = threading.Barrier(2, timeout=5)
@@ -150,12 +83,12 @@ def test_requests_go_out_together_up_to_the_providers_cap(workspace, owner, vaul
 # --- Not well ---------------------------------------------------------------------------------------
 
 
-def test_an_answer_that_cannot_be_read_is_repaired_with_its_faults_and_nothing_else(workspace, owner, vault, server):
+def test_an_answer_that_cannot_be_read_is_repaired_with_its_faults_and_nothing_else(workspace, owner, boats, server):
     def answer(body):
         if "<source_id>" in prompt_of(body):
             ids, request_id = sent_to(body)
             return response(request_id, tagging(ids[0])).replace("</operation>", "")
-        return response(re.search(r"[0-9a-f-]{36}-\d+", prompt_of(body))[0], tagging(str(vault["Anchors"].id)))
+        return response(re.search(r"[0-9a-f-]{36}-\d+", prompt_of(body))[0], tagging(str(boats["Anchors"].id)))
 
     server.answer = answer
     run = done(launch(workspace, owner, server, limits={"sources_per_request": 10}))
@@ -165,11 +98,11 @@ def test_an_answer_that_cannot_be_read_is_repaired_with_its_faults_and_nothing_e
     repair = prompt_of(server.requests[1].body)
     assert "What is to be known" not in repair
     assert "LIBRARIAN_PROTOCOL_INVALID" in repair
-    assert Operation.objects.get().target_note == vault["Anchors"]
+    assert Operation.objects.get().target_note == boats["Anchors"]
 
 
 def test_after_two_repairs_the_run_fails_with_the_protocols_code_and_keeps_the_others_proposals(
-    workspace, owner, vault, server
+    workspace, owner, boats, server
 ):
     server.answer = lambda body: "Sorry!" if "Anchors" in prompt_of(body) or "Sorry" in prompt_of(body) else retag(body)
     run = done(launch(workspace, owner, server))
@@ -181,7 +114,7 @@ def test_after_two_repairs_the_run_fails_with_the_protocols_code_and_keeps_the_o
     assert (failure["code"], len(failure["note_ids"])) == ("LIBRARIAN_PARSE_FAILED", 2)
 
 
-def test_the_next_model_is_asked_where_the_first_gives_no_answer(workspace, owner, vault, server):
+def test_the_next_model_is_asked_where_the_first_gives_no_answer(workspace, owner, boats, server):
     server.answer = lambda body: error(404, "no such model") if body["model"] == "test-model" else retag(body)
     run = done(launch(workspace, owner, server, provider={"fallback_models": ["second"]}))
     assert (run.status, run.error_detail) == ("succeeded", "")
@@ -205,7 +138,7 @@ def away():
     return server
 
 
-def test_a_server_that_is_off_is_waited_for_without_a_worker_and_its_answers_then_used(workspace, owner, vault, away):
+def test_a_server_that_is_off_is_waited_for_without_a_worker_and_its_answers_then_used(workspace, owner, boats, away):
     run = down(launch(workspace, owner, away))
     assert (run.error_code, run.attempts) == ("POSTPONED", 0)
     assert "unreachable" in run.error_detail
@@ -214,7 +147,7 @@ def test_a_server_that_is_off_is_waited_for_without_a_worker_and_its_answers_the
     assert not Operation.objects.exists()
 
 
-def test_waiting_has_an_end(workspace, owner, vault, away):
+def test_waiting_has_an_end(workspace, owner, boats, away):
     run = down(launch(workspace, owner, away, provider={"wait_minutes": 1}))
     long_ago = (timezone.now() - timedelta(minutes=2)).isoformat()
     Run.objects.filter(pk=run.pk).update(result_json={**run.result_json, "waiting": {"since": long_ago, "looks": 3}})
@@ -222,7 +155,7 @@ def test_waiting_has_an_end(workspace, owner, vault, away):
     assert (run.status, run.error_code) == ("failed", "LLM_PROVIDER_UNREACHABLE")
 
 
-def test_the_offline_librarian_steps_in_if_the_rule_says_so_and_the_report_labels_it(workspace, owner, vault, away):
+def test_the_offline_librarian_steps_in_if_the_rule_says_so_and_the_report_labels_it(workspace, owner, boats, away):
     run = done(launch(workspace, owner, away, provider={"when_down": "offline"}))
     assert (run.status, run.error_detail) == ("succeeded", "")
     report = RunReport.objects.get(run=run)
@@ -233,7 +166,7 @@ def test_the_offline_librarian_steps_in_if_the_rule_says_so_and_the_report_label
 # --- Budgets ----------------------------------------------------------------------------------------
 
 
-def test_a_run_out_of_requests_fails_and_leaves_what_was_proposed(workspace, owner, vault, server):
+def test_a_run_out_of_requests_fails_and_leaves_what_was_proposed(workspace, owner, boats, server):
     run = done(launch(workspace, owner, server, limits={"max_requests": 2}))
     assert (run.status, run.error_code) == ("failed", "BUDGET_EXHAUSTED")
     assert "2 requests, and has. Raise the rule's max_requests" in run.error_detail
@@ -241,7 +174,7 @@ def test_a_run_out_of_requests_fails_and_leaves_what_was_proposed(workspace, own
     assert Operation.objects.filter(status="pending").count() == 4
 
 
-def test_tokens_are_charged_at_their_most_before_and_as_reported_after(workspace, owner, vault, server):
+def test_tokens_are_charged_at_their_most_before_and_as_reported_after(workspace, owner, boats, server):
     seen = []
 
     def answer(body):
@@ -266,7 +199,7 @@ def test_tokens_are_charged_at_their_most_before_and_as_reported_after(workspace
         ({"max_cost_per_day": 0.001}, "of the 0.001 of a day"),
     ],
 )
-def test_no_request_is_made_that_could_exceed_a_limit(workspace, owner, vault, server, limits, told):
+def test_no_request_is_made_that_could_exceed_a_limit(workspace, owner, boats, server, limits, told):
     prices = {"input_price": 1, "output_price": 4, "max_tokens": 1000}
     run = done(launch(workspace, owner, server, provider=prices, limits=limits))
     assert run.error_code == "BUDGET_EXHAUSTED"
@@ -277,7 +210,7 @@ def test_no_request_is_made_that_could_exceed_a_limit(workspace, owner, vault, s
 # --- Cut off and taken up again ---------------------------------------------------------------------
 
 
-def test_a_run_that_is_cut_off_pays_for_no_answer_twice(workspace, owner, vault, server, settings):
+def test_a_run_that_is_cut_off_pays_for_no_answer_twice(workspace, owner, boats, server, settings):
     settings.PROVIDER_SLOTS = {"openai_compatible": 1}
     run = launch(workspace, owner, server)
 
@@ -320,7 +253,7 @@ def test_a_note_that_may_not_leave_the_machine_is_sent_to_it_alone(workspace, ow
     assert {row["path"]: row["why"] for row in run.result_json["left_out"]}.keys() == {"secret.md"}
 
 
-def test_a_note_that_is_excluded_after_the_run_began_is_not_sent(workspace, owner, vault, server, settings):
+def test_a_note_that_is_excluded_after_the_run_began_is_not_sent(workspace, owner, boats, server, settings):
     settings.PROVIDER_SLOTS = {"openai_compatible": 1}
 
     def answer(body):
@@ -338,7 +271,7 @@ def test_a_note_that_is_excluded_after_the_run_began_is_not_sent(workspace, owne
 
 
 def test_a_request_whose_only_note_is_excluded_meanwhile_is_not_made_and_no_failure(
-    workspace, owner, vault, server, settings
+    workspace, owner, boats, server, settings
 ):
     settings.PROVIDER_SLOTS = {"openai_compatible": 1}
 
@@ -355,7 +288,7 @@ def test_a_request_whose_only_note_is_excluded_meanwhile_is_not_made_and_no_fail
     assert {row["path"] for row in run.result_json["left_out"]} == {"x/Flags.md"}
 
 
-def test_an_answer_to_be_repaired_that_tells_of_a_changed_note_is_asked_for_anew(workspace, owner, vault, server):
+def test_an_answer_to_be_repaired_that_tells_of_a_changed_note_is_asked_for_anew(workspace, owner, boats, server):
     run = launch(workspace, owner, server, limits={"sources_per_request": 10})
     Exchange.objects.create(
         run=run,
@@ -363,20 +296,20 @@ def test_an_answer_to_be_repaired_that_tells_of_a_changed_note_is_asked_for_anew
         index=0,
         provider_kind="openai_compatible",
         model="test-model",
-        sources=[{"note_id": str(note.id), "version": 1, "cut": False} for note in vault.values()],
+        sources=[{"note_id": str(note.id), "version": 1, "cut": False} for note in boats.values()],
         response="Known of flags, and no protocol.",
         answered_at=timezone.now(),
     )
-    update_note(vault["Flags"], base_version=1, front_matter="---\nlibrarian: never\n---\n", cause=by(owner))
+    update_note(boats["Flags"], base_version=1, front_matter="---\nlibrarian: never\n---\n", cause=by(owner))
     run = done(run)
     assert (run.status, run.error_detail) == ("succeeded", "")
     assert "flags" not in json.dumps([request.body for request in server.requests]).lower()
     assert replay(run).is_identical
 
 
-def test_a_replay_knows_what_of_an_answer_was_void(workspace, owner, vault, server):
+def test_a_replay_knows_what_of_an_answer_was_void(workspace, owner, boats, server):
     run = launch(workspace, owner, server, limits={"sources_per_request": 10})
-    ids = [str(note.id) for note in vault.values()]
+    ids = [str(note.id) for note in boats.values()]
     Exchange.objects.create(
         run=run,
         stage="propose",
@@ -387,8 +320,8 @@ def test_a_replay_knows_what_of_an_answer_was_void(workspace, owner, vault, serv
         response=response(f"{run.id}-0", *(tagging(each, number) for number, each in enumerate(ids))),
         answered_at=timezone.now(),
     )
-    delete_note(vault["Flags"], base_version=1, cause=by(owner))
-    update_note(vault["Docks"], base_version=1, body="Docks are new.", cause=by(owner))
+    delete_note(boats["Flags"], base_version=1, cause=by(owner))
+    update_note(boats["Docks"], base_version=1, body="Docks are new.", cause=by(owner))
     run = done(run)
     assert (run.status, len(server.requests)) == ("succeeded", 1)
     assert Operation.objects.filter(status="pending").count() == 5
@@ -396,8 +329,8 @@ def test_a_replay_knows_what_of_an_answer_was_void(workspace, owner, vault, serv
     assert replay(run).differences == []
 
 
-def test_an_operation_on_a_note_of_another_request_is_refused(workspace, owner, vault, server):
-    other = str(vault["Flags"].id)
+def test_an_operation_on_a_note_of_another_request_is_refused(workspace, owner, boats, server):
+    other = str(boats["Flags"].id)
 
     def answer(body):
         ids, request_id = sent_to(body)
@@ -409,7 +342,7 @@ def test_an_operation_on_a_note_of_another_request_is_refused(workspace, owner, 
     assert codes == ["", "TARGET_UNKNOWN", "TARGET_UNKNOWN"]
 
 
-def test_what_a_model_is_less_sure_of_than_the_rule_wants_is_refused(workspace, owner, vault, server):
+def test_what_a_model_is_less_sure_of_than_the_rule_wants_is_refused(workspace, owner, boats, server):
     def answer(body):
         ids, request_id = sent_to(body)
         return response(request_id, tagging(ids[0], confidence=0.3))
@@ -419,14 +352,14 @@ def test_what_a_model_is_less_sure_of_than_the_rule_wants_is_refused(workspace, 
     assert Operation.objects.get().reject_code == "CONFIDENCE_TOO_LOW"
 
 
-def test_a_prompt_that_the_server_cut_is_noticed(workspace, owner, vault, server):
+def test_a_prompt_that_the_server_cut_is_noticed(workspace, owner, boats, server):
     server.answer = lambda body: completion(retag(body), usage={"prompt_tokens": 40, "completion_tokens": 50})
     run = done(launch(workspace, owner, server))
     assert any("seems to have cut the prompt" in warning for warning in RunReport.objects.get(run=run).warnings)
 
 
-def test_a_model_may_choose_by_titles_which_notes_it_reads(workspace, owner, vault, server):
-    chosen = str(vault["Docks"].id)
+def test_a_model_may_choose_by_titles_which_notes_it_reads(workspace, owner, boats, server):
+    chosen = str(boats["Docks"].id)
 
     def answer(body):
         _, request_id = sent_to(body)
@@ -447,7 +380,7 @@ def test_a_model_may_choose_by_titles_which_notes_it_reads(workspace, owner, vau
 
 
 def test_a_key_reaches_its_host_and_no_row_log_or_error_of_ours(
-    workspace, owner, vault, server, monkeypatch, caplog, capfd
+    workspace, owner, boats, server, monkeypatch, caplog, capfd
 ):
     key = "sk-canary-5f0c1e77aa42"
     monkeypatch.setenv("KJXLKJ_LLM_KEYS", f"{server.host}={key}")

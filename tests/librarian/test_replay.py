@@ -8,14 +8,14 @@ from django.core.management import CommandError, call_command
 from librarian import questions
 from librarian.models import Exchange, Operation
 from librarian.replay import replay
+from tests.librarian.models import done, launch, retag
 from tests.librarian.providers.server import LLMServer
-from tests.librarian.test_asking import done, launch, own_data_dir, retag, server, vault  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def run(workspace, owner, vault, server):  # noqa: F811
+def run(workspace, owner, boats, server):
     run = done(launch(workspace, owner, server))
     assert run.status == "succeeded"
     return run
@@ -26,7 +26,7 @@ def printed(capsys, run, *options):
     return capsys.readouterr().out
 
 
-def test_a_replay_is_byte_identical_and_calls_nobody(run, server, capsys):  # noqa: F811
+def test_a_replay_is_byte_identical_and_calls_nobody(run, server, capsys):
     asked = len(server.requests)
     assert "Byte-identical: 6 operations" in printed(capsys, run)
     assert len(server.requests) == asked
@@ -63,7 +63,7 @@ def test_an_answer_that_was_tampered_with_is_noticed(run):
     assert not replay(run).is_identical
 
 
-def test_a_repaired_answer_is_the_one_that_counts(workspace, owner, vault, capsys):  # noqa: F811
+def test_a_repaired_answer_is_the_one_that_counts(workspace, owner, boats, capsys):
     with LLMServer() as sorry:
         sorry.say("Sorry!")
 
