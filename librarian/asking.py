@@ -46,6 +46,7 @@ class Asking:
         self.run, self.lease, self.plan, self.pack, self.endpoint = run, lease, plan, pack, endpoint
         self.warnings: list[str] = []
         self._began = monotonic()
+        self._has_asked = False
         self._waiting: deque[Question] = deque()
         self._flying: dict[Future[Completion], tuple[Question, Exchange, float]] = {}
 
@@ -74,7 +75,8 @@ class Asking:
 
     def _launch(self, chat: Chat, width: int) -> None:
         spent, seconds = monotonic() - self._began, self.plan.provider.timeout_ms / 1000
-        if spent + seconds + _SPARE_SECONDS > settings.JOB_TIMEOUT_SECONDS:
+        # Something is asked in each attempt, or a run would come back for ever without having asked anything.
+        if self._has_asked and spent + seconds + _SPARE_SECONDS > settings.JOB_TIMEOUT_SECONDS:
             self._waiting.clear()
         for _ in range(len(self._waiting)):
             if len(self._flying) >= width or not self._waiting:
@@ -99,6 +101,7 @@ class Asking:
             self._give_up([question, *self._waiting], Trouble(refused.code, refused.message))
             return
         self._flying[chat.submit(ask)] = (question, exchange, monotonic())
+        self._has_asked = True
 
     def _take_out_what_may_not_be_sent(self, question: Question) -> None:
         excluded = excluded_by_now(question.bundle, is_local=self.endpoint.is_local)

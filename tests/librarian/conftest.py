@@ -137,7 +137,11 @@ def server(own_data_dir):
         yield server
 
 
-@pytest.fixture
-def boats(workspace, owner):
+def make_boats(workspace, owner):
     new = [NewNote(name, f"What is to be known of {name.lower()}.\n", f"x/{name}.md") for name in BOATS]
     return {note.title: note for note in create_notes(workspace, new, cause=by(owner))}
+
+
+@pytest.fixture
+def boats(workspace, owner):
+    return make_boats(workspace, owner)

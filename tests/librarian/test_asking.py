@@ -232,6 +232,20 @@ def test_a_run_that_is_cut_off_pays_for_no_answer_twice(workspace, owner, boats,
     assert Operation.objects.count() == 6
 
 
+def test_a_run_that_takes_longer_than_a_worker_has_goes_on_later_with_what_it_has(
+    workspace, owner, boats, server, settings
+):
+    settings.JOB_TIMEOUT_SECONDS = 10
+    settings.PROVIDER_SLOTS = {"openai_compatible": 1}
+    run = launch(workspace, owner, server)
+    for asked in (1, 2):
+        run = done(run)
+        assert (run.status, run.error_code, run.attempts, len(server.requests)) == ("queued", "POSTPONED", 0, asked)
+        assert "goes on in a moment" in run.error_detail
+    run = done(run)
+    assert (run.status, len(server.requests), Operation.objects.count()) == ("succeeded", 3, 6)
+
+
 # --- Guards -----------------------------------------------------------------------------------------
 
 
