@@ -23,6 +23,7 @@ NAMES = (
     "events",
     "librarian_run",
     "language_model",
+    "report",
     "jobs",
     "offline",
 )

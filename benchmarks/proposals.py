@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.utils import timezone
 
+from automation.models import Run
 from automation.services import create_rule, launch_rule
 from kjxlkj.jobs.services import execute
 from kjxlkj.notes.models import Note
@@ -27,17 +28,21 @@ def add_proposals(slug: str) -> None:
     """Operations of a rule named `MANY`, and a handful of one named `FEW`."""
     notes = Note.objects.filter(workspace__slug=slug).order_by("path")
     ids = list(notes.values_list("id", flat=True)[: NOTES_OF_MANY + NOTES_OF_FEW])
-    _run(slug, MANY, ids[:NOTES_OF_MANY])
-    _run(slug, FEW, ids[NOTES_OF_MANY:])
+    run_rule(slug, MANY, ids[:NOTES_OF_MANY])
+    run_rule(slug, FEW, ids[NOTES_OF_MANY:])
     print(f"{notes.count():,} notes, {Operation.objects.pending().count():,} pending operations")
 
 
-def _run(slug: str, name: str, note_ids: Sequence[UUID]) -> None:
-    """The answers stand where a run looks for what it was told already, before it asks anybody."""
+def run_rule(slug: str, name: str, note_ids: Sequence[UUID], notes_in_a_run: int = NOTES_IN_A_RUN) -> list[Run]:
+    """Runs of a new rule over these notes, about three operations for each.
+
+    The answers stand where a run looks for what it was told already, before it asks anybody.
+    """
     workspace, actor = workspace_at_console(slug), actor_at_console(None)
-    action = {"kind": "librarian_structure", "limits": {"max_sources": NOTES_IN_A_RUN}}
+    action = {"kind": "librarian_structure", "limits": {"max_sources": notes_in_a_run}}
     rule = create_rule(workspace, actor=actor, name=name, trigger="manual", action_json=action)
-    for run in launch_rule(rule, actor=actor, note_ids=note_ids).runs:
+    runs = launch_rule(rule, actor=actor, note_ids=note_ids).runs
+    for run in runs:
         sources = list(Note.objects.filter(id__in=run.sources.values("note_id")).order_by("path", "id"))
         for index, start in enumerate(range(0, len(sources), SOURCES_PER_REQUEST)):
             asked = sources[start : start + SOURCES_PER_REQUEST]
@@ -52,6 +57,7 @@ def _run(slug: str, name: str, note_ids: Sequence[UUID]) -> None:
                 answered_at=timezone.now(),
             )
         execute("automation.run", run.id)
+    return list(runs)
 
 
 def _answer(request_id: str, notes: Sequence[Note]) -> str:
