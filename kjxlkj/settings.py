@@ -350,6 +350,9 @@ JOB_GRACE_SECONDS = float(os.environ.get("KJXLKJ_JOB_GRACE_SECONDS", 20))
 # Finished runs that are kept of each rule and kind of result; of what people decided about, all are.
 RUNS_KEPT = int(os.environ.get("KJXLKJ_RUNS_KEPT", 200))
 
+# Whether each decision keeps how long it took, by key or by click, and how much of the proposal was edited.
+REVIEW_TIMES = _flag("KJXLKJ_REVIEW_TIMES", default=True)
+
 # Two messages more than workers are taken ahead of time, and their lock ticks meanwhile. Jobs do not depend on this
 # redelivery: their leases and the sweep are quicker.
 JOB_REDELIVERY_SECONDS = 2 * JOB_TIMEOUT_SECONDS + 60

@@ -22,6 +22,8 @@ FIELDS: dict[str, str] = {
 # These say what to add or take away, so they can be carried over to a note that has changed since.
 REBASED = frozenset({OperationKind.RETITLE, OperationKind.RELINK, OperationKind.RETAG})
 
+_LONGEST_KEY = 200  # as its column
+
 
 def values_of(operation: Operation, note: Note, *, base_tags: Sequence[str] | None = None) -> dict[str, Any]:
     """The note's new field values if `operation` were applied to `note` as it is now; empty for a question.
@@ -69,3 +71,18 @@ def changes_nothing(operation: Operation, note: Note) -> bool:
     except DomainError:
         return False
     return all(getattr(note, field) == value for field, value in values.items() if field != "aliases")
+
+
+def change_key(operation: Operation) -> str:
+    """What `operation`, which fits its note, says of any note alike: the tags that come and go, the links to add.
+
+    Empty where no other note could be told the same, or where it takes too many words.
+    """
+    note = operation.target_note
+    key = ""
+    if operation.kind == OperationKind.RETAG and note is not None:
+        before, after = set(note.tags), set(operation.tags or ())
+        key = " ".join([*(f"+{tag}" for tag in sorted(after - before)), *(f"-{tag}" for tag in sorted(before - after))])
+    elif operation.kind == OperationKind.RELINK:
+        key = "; ".join(f"{link['text']} → {link['target']}" for link in operation.links or ())
+    return key if len(key) <= _LONGEST_KEY else ""

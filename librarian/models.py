@@ -28,6 +28,16 @@ class OperationStatus(models.TextChoices):
     REVERTED = "reverted"
 
 
+class Via(models.TextChoices):
+    """How a person decided."""
+
+    KEY = "key"
+    CLICK = "click"
+    BULK = "bulk", "many at once"
+    API = "api", "API"
+    COMMAND = "command"
+
+
 class OperationQuerySet(models.QuerySet["Operation"]):
     def pending(self) -> "OperationQuerySet":
         return self.filter(status=OperationStatus.PENDING)
@@ -38,6 +48,31 @@ class OperationQuerySet(models.QuerySet["Operation"]):
 
     def by_machine_rejected(self) -> "OperationQuerySet":
         return self.filter(status=OperationStatus.REJECTED, decided_by__isnull=True)
+
+
+class Batch(models.Model):
+    """Operations that a person decided with one press, so that they can be undone as one."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    decision = models.CharField(max_length=8, choices=[("apply", "accepted"), ("reject", "rejected")])
+    reason = models.TextField(blank=True, help_text="Why they were rejected.")
+    size = models.PositiveIntegerField(help_text="How many the person decided, done or not.")
+    # Those done name their batch themselves, each in the transaction that does it.
+    refusals = models.JSONField(
+        default=list,
+        db_default=Value([], models.JSONField()),
+        help_text='What could not be done: [{"operation_id", "code", "message"}].',
+    )
+    decided_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "batches"
+        ordering = ["-created_at", "-id"]
+        indexes = [models.Index(fields=["decided_by", "-created_at"], name="batch_recent")]
+
+    def __str__(self) -> str:
+        return f"{self.size} {self.get_decision_display()}"
 
 
 class Operation(models.Model):
@@ -65,7 +100,19 @@ class Operation(models.Model):
     decided_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     decided_at = models.DateTimeField(null=True)
     applied_event = models.ForeignKey(NoteEvent, null=True, on_delete=models.PROTECT, related_name="+")
+    batch = models.ForeignKey(Batch, null=True, on_delete=models.PROTECT, related_name="operations")
+    # How much work it was, where the instance measures that: see REVIEW_TIMES.
+    shown_at = models.DateTimeField(null=True, help_text="When it came before the eyes of who decided it.")
+    via = models.CharField(max_length=8, choices=Via.choices, blank=True, db_default="", default="")
+    edited_characters = models.PositiveIntegerField(null=True, help_text="Put in and taken out by the reviewer.")
     fingerprint = models.CharField(max_length=64)
+    change_key = models.CharField(
+        max_length=200,
+        blank=True,
+        db_default="",
+        default="",
+        help_text="The same for the same change to another note, as “+billing”; empty: like no other.",
+    )
     # The answer that it comes from. Of the model, the name that was asked for: that is what people chose to trust.
     exchange = models.ForeignKey("Exchange", null=True, on_delete=models.SET_NULL, related_name="operations")
     model = models.CharField(max_length=200, blank=True, db_default="", default="")
@@ -87,6 +134,7 @@ class Operation(models.Model):
             models.CheckConstraint(
                 condition=Q(confidence__gte=0, confidence__lte=1), name="operation_confidence_in_range"
             ),
+            models.CheckConstraint(condition=Q(via__in=["", *Via.values]), name="operation_via_known"),
             models.CheckConstraint(
                 condition=~Q(status=OperationStatus.APPLIED) | Q(decided_at__isnull=False),
                 name="operation_applied_was_decided",
@@ -102,6 +150,11 @@ class Operation(models.Model):
                 condition=Q(status="pending"),
                 name="operation_queue",
             ),
+            models.Index(
+                fields=["workspace", "kind", "change_key"],
+                condition=Q(status="pending") & ~Q(change_key=""),
+                name="operation_alike",
+            ),
             models.Index(fields=["workspace", "fingerprint"], name="operation_fingerprint"),
             models.Index(fields=["run", "status"], name="operation_by_run"),
             models.Index(
@@ -113,7 +166,17 @@ class Operation(models.Model):
             pgtrigger.FSM(
                 name="operation_status_moves",
                 field="status",
-                transitions=[("pending", "applied"), ("pending", "rejected"), ("applied", "reverted")],
+                transitions=[
+                    ("pending", "applied"),
+                    ("pending", "rejected"),
+                    ("applied", "reverted"),
+                    ("rejected", "pending"),  # by mistake, and taken back
+                ],
+            ),
+            pgtrigger.Protect(
+                name="operation_check_is_final",
+                operation=pgtrigger.Update,
+                condition=pgtrigger.Q(old__status="rejected", new__status="pending", old__decided_by__isnull=True),
             ),
             pgtrigger.Protect(name="operation_never_deleted", operation=pgtrigger.Delete),
         ]

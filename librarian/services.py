@@ -1,6 +1,7 @@
 """People's decisions on operations: apply, reject, edit then apply, undo. The API and the admin both call this."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,7 +20,8 @@ from kjxlkj.workspaces.models import User, Workspace
 from kjxlkj.workspaces.roles import Right, require
 from librarian.edits import apply_edits
 from librarian.effects import FIELDS, REBASED, values_of
-from librarian.models import Operation, OperationKind, OperationStatus
+from librarian.models import Batch, Operation, OperationKind, OperationStatus
+from librarian.reviewing_time import measure, measure_edits
 from librarian.validation import check_stands
 
 APPLY, REJECT = "apply", "reject"
@@ -27,13 +29,18 @@ APPLY, REJECT = "apply", "reject"
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person decided. `base_version`: the note's version they saw, where that is newer than the proposal."""
+    """What a person decided. `base_version`: the note's version they saw, where that is newer than the proposal.
+
+    `via` and `seconds`, for which they had it before their eyes, are kept where the instance measures that.
+    """
 
     operation_id: UUID
     decision: str
     reject_reason: str = ""
     edits: Mapping[str, Any] | None = None
     base_version: int | None = None
+    via: str = ""
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +54,22 @@ class Outcome:
     note_version: int | None = None
 
 
-def review(decisions: Sequence[Decision], *, actor: User, run: Run | None = None) -> list[Outcome]:
+def review(
+    decisions: Sequence[Decision], *, actor: User, run: Run | None = None, batch: Batch | None = None
+) -> list[Outcome]:
     """Carry out each decision in its own transaction, in order; one that fails leaves the others alone.
+
+    Those that are done are marked as of `batch`.
 
     Raises `NotFound` OPERATION_NOT_FOUND or `Forbidden` before anything is done, if any of the operations is not
     there, not of `run`, or not for this person to decide.
     """
-    operations = _checked([decision.operation_id for decision in decisions], actor, run)
-    return [_decide(operations[decision.operation_id], decision, actor) for decision in decisions]
+    operations = decidable([decision.operation_id for decision in decisions], actor, run)
+    return [_decide(operations[decision.operation_id], decision, actor, batch) for decision in decisions]
 
 
-def _checked(ids: Sequence[UUID], actor: User, run: Run | None) -> dict[UUID, Operation]:
+def decidable(ids: Sequence[UUID], actor: User, run: Run | None = None) -> dict[UUID, Operation]:
+    """The operations by id. Raises as `review` if any is not there, not of `run`, or not for `actor` to decide."""
     operations = Operation.objects.filter(id__in=ids).select_related("workspace", "target_note")
     if run is not None:
         operations = operations.filter(run=run)
@@ -83,13 +95,15 @@ def _unknown(ids: Sequence[str]) -> NotFound:
     )
 
 
-def _decide(operation: Operation, decision: Decision, actor: User) -> Outcome:
+def _decide(operation: Operation, decision: Decision, actor: User, batch: Batch | None) -> Outcome:
     try:
         with transaction.atomic():
             # Two people at once: the second waits here, and then finds it decided.
             locked = Operation.objects.select_for_update(no_key=True).get(pk=operation.pk)
             _require(operation.workspace, actor)
             _check_pending(locked)
+            locked.batch = batch
+            measure(locked, decision.via, decision.seconds)
             if decision.decision == REJECT:
                 return _reject(locked, decision, actor)
             return _apply(locked, decision, actor)
@@ -115,7 +129,8 @@ def _reject(operation: Operation, decision: Decision, actor: User) -> Outcome:
     operation.status = OperationStatus.REJECTED
     operation.reject_code = "REJECTED_BY_PERSON"
     operation.reject_reason = decision.reject_reason.strip()
-    _save_decision(operation, actor, ["reject_code", "reject_reason"])
+    _decided(operation, actor)
+    _save_decision(operation, ["reject_code", "reject_reason"])
     _record("operation.rejected", operation, actor, {"reason": operation.reject_reason})
     return Outcome(operation, operation.status)
 
@@ -134,16 +149,19 @@ def apply_by_itself(operation: Operation, why: str) -> Outcome:
 
 def _apply(operation: Operation, decision: Decision, actor: User | None, why: str = "") -> Outcome:
     if decision.edits:
+        proposed = copy(operation)
         apply_edits(operation, decision.edits)
+        measure_edits(operation, proposed)
     reason = " ".join(part for part in (why, operation.reason) if part)
     cause = Cause(CauseKind.OPERATION, actor, operation.run_id, operation.id, reason)
     note = _applied(operation, decision, cause)
     operation.status = OperationStatus.APPLIED
-    fields = ["title", "body_markdown", "tags", "links", "edited", "target_note", "applied_event"]
+    fields = ["title", "body_markdown", "tags", "links", "edited", "edited_characters", "target_note", "applied_event"]
     if note is not None:
         operation.target_note = note
         operation.applied_event = NoteEvent.objects.get(note=note, seq=note.version)
-    _save_decision(operation, actor, fields)
+    _decided(operation, actor)
+    _save_decision(operation, fields)
     automatic = {} if actor else {"automatic": True}
     _record("operation.applied", operation, actor, {"edited": operation.edited, **automatic})
     return Outcome(operation, operation.status, note_version=note.version if note else None)
@@ -214,7 +232,10 @@ def undo_run(run: Run, *, actor: User) -> list[Outcome]:
 
 
 def undo(operations: Iterable[Operation], *, actor: User) -> list[Outcome]:
-    """Write the inverse of each applied operation. Raises as `review` before anything is done."""
+    """Write the inverse of each applied operation; put one that a person rejected back among those that wait.
+
+    Raises as `review` before anything is done.
+    """
     operations = list(operations)
     for workspace in {operation.workspace_id: operation.workspace for operation in operations}.values():
         _require(workspace, actor)
@@ -233,6 +254,8 @@ def undo_operation(operation: Operation, *, actor: User) -> Outcome:
 
 
 def _undo(operation: Operation, actor: User) -> Outcome:
+    if operation.status == OperationStatus.REJECTED and operation.decided_by_id:
+        return _reopen(operation, actor)
     if operation.status != OperationStatus.APPLIED:
         raise Conflict("NOT_APPLIED", f"This operation is {operation.status}; there is nothing to undo.")
     version = None
@@ -240,8 +263,17 @@ def _undo(operation: Operation, actor: User) -> Outcome:
         version = _inverse(operation, operation.applied_event, actor).version
     operation.status = OperationStatus.REVERTED
     operation.save(update_fields=["status"])
-    _record("operation.reverted", operation, actor, {})
+    _record("operation.reverted", operation, actor, {"decision": APPLY})
     return Outcome(operation, operation.status, note_version=version)
+
+
+def _reopen(operation: Operation, actor: User) -> Outcome:
+    operation.status = OperationStatus.PENDING
+    operation.reject_code = operation.reject_reason = operation.via = ""
+    operation.decided_by = operation.decided_at = operation.batch = operation.shown_at = None
+    _save_decision(operation, ["reject_code", "reject_reason"])
+    _record("operation.reverted", operation, actor, {"decision": REJECT})
+    return Outcome(operation, operation.status)
 
 
 def _inverse(operation: Operation, event: NoteEvent, actor: User) -> Note:
@@ -260,10 +292,13 @@ def _inverse(operation: Operation, event: NoteEvent, actor: User) -> Note:
 # --- Steps ----------------------------------------------------------------------------------------
 
 
-def _save_decision(operation: Operation, actor: User | None, fields: list[str]) -> None:
+def _decided(operation: Operation, actor: User | None) -> None:
     operation.decided_by = actor
     operation.decided_at = timezone.now()
-    operation.save(update_fields=["status", "decided_by", "decided_at", *fields])
+
+
+def _save_decision(operation: Operation, fields: list[str]) -> None:
+    operation.save(update_fields=["status", "decided_by", "decided_at", "batch", "via", "shown_at", *fields])
 
 
 def _record(event: str, operation: Operation, actor: User | None, payload: dict[str, Any]) -> None:

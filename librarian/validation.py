@@ -15,7 +15,7 @@ from kjxlkj.notes.markdown import link_key, name_key, parse_links
 from kjxlkj.notes.models import Note, NoteKind, NoteName
 from kjxlkj.notes.tags import normalise_tags
 from librarian.bundles import Excerpt
-from librarian.effects import FIELDS, changes_nothing, values_of
+from librarian.effects import FIELDS, change_key, changes_nothing, values_of
 from librarian.models import Exchange, Operation, OperationKind, OperationStatus
 from librarian.plan import Plan
 from librarian.planning.privacy import why_not
@@ -51,6 +51,8 @@ def validated(run: Run, plan: Plan, proposals: Sequence[Proposed]) -> list[Opera
             operation.status = OperationStatus.REJECTED
             operation.reject_code = error.code
             operation.reject_reason = error.message
+        else:
+            operation.change_key = change_key(operation)
     return operations
 
 

@@ -255,6 +255,15 @@ def test_whoever_may_not_undo_all_undoes_none(propose, notes, owner, outsider, e
 def test_the_database_refuses_every_other_path(propose, notes, owner):
     operation = propose(op("retitle_note", notes["beta"], title="B"))[0]
     review([Decision(operation.id, "reject")], actor=owner)
-    for status in ("pending", "applied", "reverted"):
+    for status in ("applied", "reverted"):
         with pytest.raises(DatabaseError, match="Invalid transition"), transaction.atomic():
             Operation.objects.filter(pk=operation.pk).update(status=status)
+
+
+@pytest.mark.django_db
+def test_what_a_check_refused_never_waits_for_a_person(propose, notes, owner):
+    (operation,) = propose(op("retitle_note", notes["beta"], title="Beta"))
+    assert operation.reject_code == "NO_CHANGE"
+    assert undo([operation], actor=owner)[0].code == "NOT_APPLIED"
+    with pytest.raises(DatabaseError, match="Cannot update"), transaction.atomic():
+        Operation.objects.filter(pk=operation.pk).update(status="pending")

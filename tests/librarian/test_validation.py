@@ -125,3 +125,21 @@ def test_checking_takes_the_same_queries_for_one_and_for_many(check, notes, djan
     for proposals in ([link, one], [link, *more]):
         with django_assert_num_queries(4):  # the sources, names, paths, earlier proposals
             check(*proposals)
+
+
+def test_the_same_change_to_several_notes_has_the_same_key(check, notes):
+    found = check(
+        op("retag_note", notes["alpha"], tags=("one", "billing")),
+        op("retag_note", notes["beta"], tags=("billing",)),
+        op("retag_note", notes["gamma"], tags=("billing",)),
+        op("relink_note", notes["alpha"], links=[("Beta", "Beta")]),
+        op("retitle_note", notes["alpha"], title="A"),
+    )
+    assert [each.change_key for each in found] == ["+billing", "+billing", "+billing -plan", "Beta → Beta", ""]
+
+
+def test_what_is_refused_or_takes_too_many_words_is_like_no_other(check, notes):
+    many = tuple(f"a-tag-with-a-long-name-{number}" for number in range(20))
+    refused, long = check(op("retag_note", notes["alpha"], tags=("one",)), op("retag_note", notes["beta"], tags=many))
+    assert refused.reject_code == "NO_CHANGE"
+    assert (refused.change_key, long.change_key, long.status) == ("", "", "pending")
