@@ -10,10 +10,10 @@ from rest_framework.viewsets import GenericViewSet
 
 from automation.models import Run
 from kjxlkj.api import NoParameters, WorkspaceScoped, acting_user, read_body, read_query
-from kjxlkj.errors import NotFound
+from kjxlkj.errors import Conflict, NotFound
 from kjxlkj.workspaces.roles import Right
 from librarian import services
-from librarian.models import Operation, OperationStatus, RunReport
+from librarian.models import Operation, OperationStatus, RunReport, Via
 from librarian.serializers import (
     OperationOut,
     OperationQuery,
@@ -46,6 +46,16 @@ class OperationViewSet(WorkspaceScoped, GenericViewSet[Operation]):
         return self.get_paginated_response(OperationOut(self.paginate_queryset(rows), many=True).data)
 
     def retrieve(self, request: Request, pk: str) -> Response:
+        return Response(OperationOut(self.get_object()).data)
+
+    @extend_schema(request=NoParameters)
+    def undo(self, request: Request, pk: str) -> Response:
+        """Undo it if it was applied; have it wait again if a person rejected it. 409: not possible, and why."""
+        operation = self.authorised(Right.WRITE)
+        read_body(request, NoParameters)
+        outcome = services.undo_operation(operation, actor=acting_user(request))
+        if outcome.code:
+            raise Conflict(outcome.code, outcome.message)
         return Response(OperationOut(self.get_object()).data)
 
 
@@ -95,7 +105,7 @@ class RunReviewViewSet(WorkspaceScoped, GenericViewSet[Run]):
 
 def _decision(given: dict[str, Any]) -> services.Decision:
     decision = services.REJECT if given["decision"] == services.REJECT else services.APPLY
-    return services.Decision(**{**given, "decision": decision})
+    return services.Decision(**{**given, "decision": decision}, via=Via.API)
 
 
 def _counts(run: Run) -> dict[str, int]:

@@ -17,6 +17,7 @@ class OperationOut(serializers.ModelSerializer[Operation]):
     decided_by_id = serializers.UUIDField(read_only=True, allow_null=True)
     applied_event_id = serializers.UUIDField(read_only=True, allow_null=True)
     exchange_id = serializers.UUIDField(read_only=True, allow_null=True)
+    batch_id = serializers.UUIDField(read_only=True, allow_null=True)
 
     class Meta:
         model = Operation
@@ -24,7 +25,8 @@ class OperationOut(serializers.ModelSerializer[Operation]):
             "id", "workspace_id", "run_id", "index", "operation_id", "kind", "target_note_id", "target_path", "title",
             "body_markdown", "tags", "links", "reason", "confidence", "base_version", "status", "reject_code",
             "reject_reason", "edited", "decided_by_id", "decided_at", "applied_event_id", "fingerprint", "created_at",
-            "model", "exchange_id", "warnings", "auto_apply",
+            "model", "exchange_id", "warnings", "auto_apply", "change_key", "batch_id", "shown_at", "via",
+            "edited_characters",
         ]  # fmt: skip
         read_only_fields = fields
 
@@ -36,6 +38,9 @@ class OperationQuery(Shape):
     note_id = serializers.UUIDField(required=False)
     status = serializers.CharField(required=False)
     kind = serializers.CharField(required=False)
+    model = serializers.CharField(required=False)
+    batch_id = serializers.UUIDField(required=False)
+    change_key = serializers.CharField(required=False, help_text="The same change to other notes, as `+billing`.")
     min_confidence = serializers.FloatField(required=False, min_value=0, max_value=1)
 
 

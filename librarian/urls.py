@@ -4,6 +4,7 @@ from django.urls import path
 
 from kjxlkj.api import Router
 from librarian.api import OperationViewSet, RunReviewViewSet
+from librarian.batch_api import BatchViewSet
 from librarian.prompt_api import PromptPackViewSet
 from librarian.report_api import DisclosureViewSet, ExchangeViewSet
 from librarian.trust_api import AcceptanceView, AutoApplyViewSet
@@ -15,6 +16,10 @@ _RUN = "automation/runs/<str:pk>"
 
 urlpatterns = [
     *router.urls,
+    path("operations/<str:pk>/undo", OperationViewSet.as_view({"post": "undo"}), name="operation-undo"),
+    path("review-batches", BatchViewSet.as_view({"get": "list", "post": "create"}), name="batches"),
+    path("review-batches/<str:pk>", BatchViewSet.as_view({"get": "retrieve"}), name="batch"),
+    path("review-batches/<str:pk>/undo", BatchViewSet.as_view({"post": "undo"}), name="batch-undo"),
     path(f"{_RUN}/operations", RunReviewViewSet.as_view({"get": "operations"}), name="run-operations"),
     path(f"{_RUN}/review", RunReviewViewSet.as_view({"post": "review"}), name="run-review"),
     path(f"{_RUN}/undo", RunReviewViewSet.as_view({"post": "undo"}), name="run-undo"),

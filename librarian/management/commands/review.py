@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from kjxlkj.errors import DomainError, NotFound
 from kjxlkj.workspaces.console import actor_at_console, workspace_at_console
 from kjxlkj.workspaces.models import Workspace
-from librarian.models import Operation
+from librarian.models import Operation, Via
 from librarian.services import APPLY, REJECT, Decision, review
 
 
@@ -29,8 +29,9 @@ class Command(BaseCommand):
         parser.add_argument("--as", dest="email", metavar="EMAIL", help="Decide as this person, with their rights.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        decisions = [Decision(operation_id, APPLY) for operation_id in options["apply"]]
-        decisions += [Decision(operation_id, REJECT, options["reason"]) for operation_id in options["reject"]]
+        reason = options["reason"]
+        decisions = [Decision(operation_id, APPLY, via=Via.COMMAND) for operation_id in options["apply"]]
+        decisions += [Decision(operation_id, REJECT, reason, via=Via.COMMAND) for operation_id in options["reject"]]
         try:
             workspace = workspace_at_console(options["workspace"])
             if not decisions:
