@@ -1,8 +1,9 @@
 """How proposals were received: what people made of them, by model, kind and confidence band.
 
 Accepted is what was applied as it was proposed, and stands. Against a proposal speaks its rejection, its being edited
-first, and its undo, be it of one that was applied by itself: a person has decided there, too. Of what was applied by
-itself and stands nobody has said anything. Questions propose nothing, and do not count.
+first, and its undo, be it of one that was applied by itself: a person has decided there, too. An undo is the newest
+decision, however old what it undoes. Of what was applied by itself and stands nobody has said anything. Questions
+propose nothing, and do not count.
 """
 
 from dataclasses import dataclass

@@ -104,5 +104,17 @@ def test_the_newest_are_taken_of_each_group_by_when_they_were_decided(decided, r
     assert acceptance(newest(of_rule(rule.id), 6))[1] == Row("qwen3", "retag_note", 9, 6, 4)
 
 
+def test_the_undo_of_an_old_acceptance_is_among_the_newest_decisions(propose, decided, notes, owner, editor, rule):
+    (old,) = propose(op("retag_note", notes["alpha"], tags=("x",), confidence=0.95))
+    review([Decision(old.id, "apply")], actor=owner)
+    Operation.objects.filter(pk=old.pk).update(decided_at=F("decided_at") - timedelta(days=300), model="qwen3")
+    decided("accepted", 5)
+    assert [(row.decided, row.accepted) for row in acceptance(newest(of_rule(rule.id), 5))] == [(5, 5)]
+    undo_operation(old, actor=editor)
+    assert [(row.decided, row.accepted) for row in acceptance(newest(of_rule(rule.id), 5))] == [(5, 4)]
+    old.refresh_from_db()
+    assert old.decided_by == editor
+
+
 def test_a_share_is_not_rounded_up_over_a_bound():
     assert [percent(0.95), percent(0.9496), percent(1.0), percent(2 / 3)] == ["95 %", "94.9 %", "100 %", "66.6 %"]
