@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,7 +13,8 @@ from kjxlkj.api import NoParameters, WorkspaceScoped, acting_user, read_body, re
 from kjxlkj.errors import Conflict, NotFound
 from kjxlkj.workspaces.roles import Right
 from librarian import services
-from librarian.models import Operation, OperationStatus, RunReport, Via
+from librarian.models import Operation, OperationStatus, Via
+from librarian.reporting import with_counts
 from librarian.serializers import (
     OperationOut,
     OperationQuery,
@@ -94,10 +95,7 @@ class RunReviewViewSet(WorkspaceScoped, GenericViewSet[Run]):
     @extend_schema(responses=ReportOut)
     def report(self, request: Request, pk: str) -> Response:
         """How the answers came about. There is one once the run has succeeded."""
-        applied = Count("run__operations", filter=Q(run__operations__status=OperationStatus.APPLIED))
-        rejected = Count("run__operations", filter=Q(run__operations__status=OperationStatus.REJECTED))
-        reports = RunReport.objects.annotate(applied_count=applied, rejected_count=rejected)
-        report = reports.filter(run=self.get_object()).first()
+        report = with_counts().filter(run=self.get_object()).first()
         if report is None:
             raise NotFound("REPORT_NOT_FOUND", "The run has no report: it has not succeeded, or asked nobody.")
         return Response(ReportOut(report).data)

@@ -11,8 +11,9 @@ from django.views.decorators.http import require_GET
 from automation.models import Run
 from kjxlkj.workspaces.roles import scoped
 from librarian.changes import body_change
-from librarian.models import Exchange, RunReport
+from librarian.models import Exchange
 from librarian.questions import PLAN, PROPOSE, REPAIR
+from librarian.reporting import with_counts
 
 _TEXTS = ("system_prompt", "prompt", "response", "reasoning")
 # More requests than that no run makes unless its rule asks for it.
@@ -26,7 +27,7 @@ def report(request: HttpRequest, run_id: UUID) -> HttpResponse:
     context = {
         "title": f"Report of a run of “{run.rule.name}”",
         "run": run,
-        "report": RunReport.objects.filter(run=run).first(),
+        "report": with_counts().filter(run=run).first(),
         "exchanges": exchanges[:_LISTED],
         "listed": _LISTED,
     }

@@ -4,15 +4,27 @@ from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 
+from django.db.models import Count, Q, QuerySet
+
 from automation.models import Run
 from librarian.canon import digest
-from librarian.models import Exchange, RunReport
+from librarian.models import Exchange, OperationStatus, RunReport
 from librarian.plan import Plan
 from librarian.prompt_pack import Pack
 from librarian.protocol import PARSER_VERSION
 from librarian.providers import OFFLINE
 from librarian.questions import Question, Trouble
 from librarian.validation import Proposed
+
+
+def with_counts() -> QuerySet[RunReport]:
+    """Reports with what has become of their runs' operations: `pending_count`, `applied_count` and so on."""
+    return RunReport.objects.annotate(
+        **{
+            f"{status}_count": Count("run__operations", filter=Q(run__operations__status=status))
+            for status in OperationStatus.values
+        }
+    )
 
 
 def report_of(

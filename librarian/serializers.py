@@ -97,14 +97,17 @@ class UndoOut(serializers.Serializer[Any]):
 
 
 class ReportOut(serializers.ModelSerializer[RunReport]):
+    pending_count = serializers.IntegerField(read_only=True)
     applied_count = serializers.IntegerField(read_only=True)
     rejected_count = serializers.IntegerField(read_only=True)
+    reverted_count = serializers.IntegerField(read_only=True, help_text="Applied, and undone since.")
 
     class Meta:
         model = RunReport
         fields = [
             "provider_kind", "model", "answers", "fallback", "prompt_hash", "prompt_pack_version", "parser_version",
-            "parsed_count", "operations_sha256", "applied_count", "rejected_count", "warnings", "failures", "requests",
-            "latency_ms", "prompt_tokens", "completion_tokens", "cost", "created_at",
+            "parsed_count", "operations_sha256", "pending_count", "applied_count", "rejected_count", "reverted_count",
+            "warnings", "failures", "requests", "latency_ms", "prompt_tokens", "completion_tokens", "cost",
+            "created_at",
         ]  # fmt: skip
         read_only_fields = fields

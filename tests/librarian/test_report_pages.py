@@ -49,6 +49,16 @@ def test_a_report_tells_who_answered_what_failed_and_each_request(client, run, r
     assert "<script>alert" not in page
 
 
+def test_a_report_tells_what_became_of_its_operations(client, client_for, viewer, run, reported, decided):
+    for how, count in (("pending", 4), ("accepted", 3), ("rejected", 2), ("undone", 1)):
+        decided(how, count)
+    page = client.get(reverse("admin:review_report", args=[run.pk])).content.decode()
+    assert "4 pending, 3 applied, 2 rejected, 1 undone" in page
+    told = client_for(viewer).get(f"/api/automation/runs/{run.pk}/report").json()
+    names = ("pending_count", "applied_count", "rejected_count", "reverted_count")
+    assert [told[name] for name in names] == [4, 3, 2, 1]
+
+
 def test_a_request_is_shown_whole_and_beside_the_answer_before(client, run):
     add_exchange(run, response="One answer.")
     made = add_exchange(run, stage="validate_repair", response="Another answer.")
