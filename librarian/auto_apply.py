@@ -13,7 +13,7 @@ from uuid import UUID
 from django.db import InterfaceError, OperationalError
 
 from automation.models import Rule, Run
-from kjxlkj.errors import DomainError
+from kjxlkj.errors import Conflict, DomainError
 from kjxlkj.jobs.bounded import bounded_transaction
 from kjxlkj.workspaces.models import WorkspaceState
 from librarian.acceptance import band_label
@@ -83,39 +83,43 @@ def _attempt(operation_id: UUID) -> bool:
     try:
         return _apply(operation_id)
     except DomainError as error:
-        logger.info("operation %s waits for people: %s", operation_id, error.message)
+        why = error.message
+        logger.info("operation %s waits for people: %s", operation_id, why)
     except (OperationalError, InterfaceError):
         raise  # the database is away, for all of them
     except Exception:
         # Broad, for the sake of the operations that come after it.
+        why = "It met with an error, which the log of the workers tells."
         logger.exception("operation %s could not be applied by itself, and waits for people", operation_id)
-    Operation.objects.pending().filter(pk=operation_id).update(auto_apply=False)
+    Operation.objects.filter(pk=operation_id).leave_to_people(why)
     return False
 
 
 @bounded_transaction()
 def _apply(operation_id: UUID) -> bool:
-    """Raises `DomainError` as a person's decision would."""
+    """Raises `DomainError` as a person's decision would, or if it is for people now."""
     mine = Operation.objects.select_for_update(no_key=True, skip_locked=True, of=("self",))
     operation = mine.pending().filter(pk=operation_id, auto_apply=True).select_related("workspace", "run__rule").first()
     if operation is None or operation.workspace.state != WorkspaceState.ACTIVE:
         return False
     gate = _open_gate(operation)
-    if gate is None:
-        operation.auto_apply = False
-        operation.save(update_fields=["auto_apply"])
-        return False
     apply_by_itself(operation, f"Applied by itself: {gate.evidence}.")
     return True
 
 
-def _open_gate(operation: Operation) -> Gate | None:
-    """What lets it through as things are now; None: it is for people."""
+def _open_gate(operation: Operation) -> Gate:
+    """What lets it through as things are now. Raises `Conflict` NOT_BY_ITSELF, with the reason, if it is for people."""
     rule = operation.run.rule
+    if rule.deleted_at is not None:
+        raise Conflict("NOT_BY_ITSELF", "Its rule was deleted.")
+    if not rule.enabled:
+        raise Conflict("NOT_BY_ITSELF", "Its rule is disabled.")
+    if operation.warnings:
+        raise Conflict("NOT_BY_ITSELF", "It bears a warning.")
     plan = plan_of(rule)
-    if plan is None or not rule.enabled or rule.deleted_at is not None:
-        return None
-    if operation.warnings or not _is_asked_for(operation, plan):
-        return None
+    if plan is None or not _is_asked_for(operation, plan):
+        raise Conflict("NOT_BY_ITSELF", "Its rule was changed, and does not ask for it any more.")
     gate = gates_for(rule.id, plan, [operation])[key_of(operation)]
-    return gate if gate.is_open else None
+    if not gate.is_open:
+        raise Conflict("NOT_BY_ITSELF", gate.why)
+    return gate

@@ -3,8 +3,9 @@
 import pgtrigger
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import Q, Value
+from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Now
+from django.utils.text import Truncator
 
 from automation.models import Run
 from kjxlkj.ids import new_id
@@ -45,6 +46,12 @@ class OperationQuerySet(models.QuerySet["Operation"]):
     def in_order(self) -> "OperationQuerySet":
         """As reviewers meet them: run after run, oldest first, each in the order of its answer."""
         return self.order_by("created_at", "run_id", "index")
+
+    def leave_to_people(self, why: str) -> int:
+        """Of those about to be applied by themselves, none is; each tells its reviewer why. Returns how many."""
+        warning = Truncator(f"Not applied by itself. {why}").chars(200)
+        told = Func(F("warnings"), Value(warning), function="array_append")
+        return self.pending().filter(auto_apply=True).update(auto_apply=False, warnings=told)
 
     def by_machine_rejected(self) -> "OperationQuerySet":
         return self.filter(status=OperationStatus.REJECTED, decided_by__isnull=True)

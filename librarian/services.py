@@ -226,7 +226,7 @@ def undo_run(run: Run, *, actor: User) -> list[Outcome]:
     """Undo what the run's accepted operations did, last first; those whose note has changed since are skipped."""
     require(actor, run.workspace, Right.WRITE)
     # What it has marked and not applied yet is not wanted either.
-    Operation.objects.pending().filter(run=run, auto_apply=True).update(auto_apply=False)
+    Operation.objects.filter(run=run).leave_to_people("Its run was undone.")
     applied = Operation.objects.filter(run=run, status=OperationStatus.APPLIED).select_related("workspace")
     return undo(applied.order_by("-decided_at", "-index"), actor=actor)
 

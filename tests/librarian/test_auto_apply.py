@@ -6,6 +6,7 @@ from threading import Barrier
 
 import pytest
 from django.db import connections, transaction
+from django.urls import reverse
 from django.utils import timezone
 
 from automation.models import Rule, Run
@@ -32,6 +33,7 @@ AUTO = {
     },
 }
 PLAN = read_plan(AUTO)
+CHANGED = "Its rule was changed, and does not ask for it any more."
 
 
 def fresh(row):
@@ -80,8 +82,9 @@ def waiting(marked, notes):
     return operation
 
 
-def waits_for_people(operation):
+def waits_for_people(operation, why):
     row = fresh(operation)
+    assert row.warnings == [f"Not applied by itself. {why}"]
     return (row.status, row.auto_apply, row.decided_at) == ("pending", False, None)
 
 
@@ -238,36 +241,43 @@ class TestApply:
         assert apply_waiting() == 1
 
     @pytest.mark.parametrize(
-        "change",
+        ("change", "why"),
         [
-            {"enabled": False},
-            {"action_json": {**AUTO, "plan": {**AUTO["plan"], "review": "manual"}}},
-            {"action_json": {**AUTO, "plan": {**AUTO["plan"], "auto_apply": {"retag_note": 0.99}}}},
-            {"action_json": {**AUTO, "plan": {**AUTO["plan"], "auto_apply": {"relink_note": 0.1}}}},
-            {"action_json": {**AUTO, "plan": {**AUTO["plan"], "auto_apply_gate": {"decisions": 5, "rate": 0.7}}}},
-            {"action_json": {"kind": "webhook", "url": "https://example.com/"}},
+            ({"enabled": False}, "Its rule is disabled."),
+            ({"action_json": {**AUTO, "plan": {**AUTO["plan"], "review": "manual"}}}, CHANGED),
+            ({"action_json": {**AUTO, "plan": {**AUTO["plan"], "auto_apply": {"retag_note": 0.99}}}}, CHANGED),
+            ({"action_json": {**AUTO, "plan": {**AUTO["plan"], "auto_apply": {"relink_note": 0.1}}}}, CHANGED),
+            (
+                {"action_json": {**AUTO, "plan": {**AUTO["plan"], "auto_apply_gate": {"decisions": 5, "rate": 0.7}}}},
+                "4 of 5 decisions; people review them until then.",
+            ),
+            ({"action_json": {"kind": "webhook", "url": "https://example.com/"}}, CHANGED),
         ],
     )
-    def test_the_rule_as_it_is_now_decides(self, waiting, earned, owner, notes, change):
+    def test_the_rule_as_it_is_now_decides(self, waiting, earned, owner, notes, change, why):
         update_rule(fresh(earned), actor=owner, **change)
         assert apply_waiting() == 0
-        assert waits_for_people(waiting)
+        assert waits_for_people(waiting, why)
         assert fresh(notes["alpha"]).version == 1
 
     def test_nothing_of_a_deleted_rule(self, waiting, earned, owner):
         delete_rule(fresh(earned), actor=owner)
         assert apply_waiting() == 0
-        assert waits_for_people(waiting)
+        assert waits_for_people(waiting, "Its rule was deleted.")
 
-    def test_a_gate_that_closes_in_the_midst_stops_the_rest(self, waiting, decided):
+    def test_a_gate_that_closes_in_the_midst_stops_the_rest(self, waiting, earned, decided):
         decided("rejected", 2)
         assert apply_waiting() == 0
-        assert waits_for_people(waiting)
+        assert waits_for_people(waiting, gate(earned).why)
 
     def test_a_note_that_has_moved_on_is_left_to_people(self, waiting, notes, owner):
         update_note(notes["alpha"], base_version=1, cause=by(owner), tags=["one", "mine"])
         assert apply_waiting() == 0
-        assert waits_for_people(waiting)
+        assert waits_for_people(
+            waiting,
+            "The note has changed since this was proposed: it is at version 2, the proposal is of 1. "
+            "Look at it again, then accept it for the present version.",
+        )
         assert fresh(notes["alpha"]).tags == ["mine", "one"]
 
     def test_one_that_breaks_does_not_stand_in_the_others_way(self, waiting, decided, workspace, owner, caplog):
@@ -277,7 +287,7 @@ class TestApply:
         (first,) = decided("pending", of=run, auto_apply=True)
         Operation.objects.filter(pk=first.pk).update(created_at=waiting.created_at - timedelta(days=1))
         assert apply_waiting() == 1
-        assert waits_for_people(first)
+        assert waits_for_people(first, "It met with an error, which the log of the workers tells.")
         assert fresh(waiting).status == "applied"
         assert f"operation {first.pk} could not be applied by itself" in caplog.text
 
@@ -296,7 +306,21 @@ class TestApply:
     def test_undoing_a_run_also_stops_what_it_would_have_applied_yet(self, waiting, run, owner):
         undo_run(run, actor=owner)
         assert apply_waiting() == 0
-        assert waits_for_people(waiting)
+        assert waits_for_people(waiting, "Its run was undone.")
+
+    def test_the_reviewer_reads_why_on_the_card_and_in_the_api(self, waiting, earned, owner, client_for, client):
+        update_rule(fresh(earned), actor=owner, enabled=False)
+        apply_waiting()
+        client.force_login(owner, backend="django.contrib.auth.backends.ModelBackend")
+        page = client.get(reverse("admin:review_operation", args=[waiting.pk])).content.decode()
+        assert "Not applied by itself. Its rule is disabled." in page
+        told = client_for(owner).get(f"/api/operations/{waiting.pk}").json()
+        assert (told["auto_apply"], told["warnings"]) == (False, ["Not applied by itself. Its rule is disabled."])
+
+    def test_a_long_reason_is_cut_to_what_is_kept_of_it(self, waiting):
+        assert Operation.objects.all().leave_to_people("Why? " * 100) == 1
+        assert len(fresh(waiting).warnings[0]) == 200
+        assert Operation.objects.all().leave_to_people("Again.") == 0
 
     def test_who_decides_later_is_told_that_the_rule_was_first(self, waiting, owner):
         apply_waiting()
