@@ -9,7 +9,7 @@ propose nothing, and do not count.
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db.models import Count, F, FloatField, IntegerField, Q, QuerySet, Value, Window
+from django.db.models import Avg, Count, F, FloatField, IntegerField, Q, QuerySet, Value, Window
 from django.db.models.functions import Cast, Floor, Least, RowNumber
 
 from librarian.models import Operation, OperationKind, OperationStatus
@@ -33,6 +33,7 @@ class Row:
     band: int
     decided: int
     accepted: int
+    mean_confidence: float
 
     @property
     def rate(self) -> float:
@@ -49,6 +50,10 @@ class Row:
     @property
     def percent(self) -> str:
         return percent(self.rate)
+
+    @property
+    def mean_percent(self) -> str:
+        return percent(self.mean_confidence)
 
 
 def band_of(confidence: float) -> int:
@@ -82,7 +87,9 @@ def of_rule(rule_id: UUID) -> QuerySet[Operation]:
 def acceptance(operations: QuerySet[Operation]) -> list[Row]:
     """By model, kind and band, the surest first; in one statement."""
     groups = decided(operations).annotate(band=_BAND).values_list("model", "kind", "band")
-    counted = groups.annotate(decided=Count("pk"), accepted=Count("pk", filter=_ACCEPTED))
+    counted = groups.annotate(
+        decided=Count("pk"), accepted=Count("pk", filter=_ACCEPTED), mean_confidence=Avg("confidence")
+    )
     return [Row(*group) for group in counted.order_by("model", "kind", "-band")]
 
 

@@ -37,6 +37,7 @@ class AcceptanceOut(serializers.Serializer[Any]):
     decided = serializers.IntegerField(help_text="By people.")
     accepted = serializers.IntegerField(help_text="Just as proposed, and not undone since.")
     rate = serializers.FloatField()
+    mean_confidence = serializers.FloatField(help_text="Of those decided. Above the rate: too sure of itself.")
 
 
 class GatesOut(serializers.Serializer[Any]):

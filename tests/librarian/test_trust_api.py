@@ -21,7 +21,15 @@ def decided(propose, notes, owner):
 def test_acceptance_is_told_by_model_kind_and_band(client_for, viewer, workspace, rule, decided):
     address = f"/api/librarian/acceptance?workspace_id={workspace.id}&rule_id={rule.id}"
     assert client_for(viewer).get(address).json()["results"] == [
-        {"model": "", "kind": "retag_note", "confidence": "90–100 %", "decided": 2, "accepted": 1, "rate": 0.5}
+        {
+            "model": "",
+            "kind": "retag_note",
+            "confidence": "90–100 %",
+            "decided": 2,
+            "accepted": 1,
+            "rate": 0.5,
+            "mean_confidence": 0.95,
+        }
     ]
 
 
