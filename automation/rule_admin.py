@@ -17,6 +17,7 @@ from automation import actions, recipes, services
 from automation.forms import RuleForm, declarations, trigger_label
 from automation.models import Rule, Run
 from automation.rule_pages import RulePages
+from automation.rule_panels import rule_panels
 from automation.rule_runs import page_context, with_last_runs
 from automation.webhooks.action import WEBHOOK
 from automation.webhooks.signing import secret_of
@@ -119,7 +120,7 @@ class RuleAdmin(RulePages):
         recipe = recipes.find(request.GET.get("recipe", ""), actor(request))
         context = {"declarations": declarations(actor(request)), "recipe": recipe, **(extra_context or {})}
         if object_id and (rule := self.get_object(request, object_id)):
-            context |= page_context(rule) | {"read_at": rule.updated_at.isoformat()}
+            context |= page_context(rule) | {"read_at": rule.updated_at.isoformat(), "panels": rule_panels(rule)}
             if rule.action_json.get("kind") == WEBHOOK.kind and self.has_change_permission(request, rule):
                 context["secret"] = secret_of(rule.pk)
         return super().changeform_view(request, object_id, form_url, context)
