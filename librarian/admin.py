@@ -1,12 +1,14 @@
 """Wiring of the review pages into the admin."""
 
+from automation.rule_panels import add_rule_panel
 from kjxlkj.admin_site import add_page, add_panel
-from librarian import pages, report_pages
+from librarian import pages, report_pages, trust_pages
 from librarian.provider_page import probe_provider
 
 add_page("review/", pages.queue, "review_queue")
 add_page("review/decide/", pages.decide, "review_decide")
 add_page("review/undo/", pages.undo, "review_undo")
+add_page("review/acceptance/", trust_pages.acceptance_page, "review_acceptance")
 add_page("review/run/<uuid:run_id>/", pages.run, "review_run")
 add_page("review/run/<uuid:run_id>/undo/", pages.undo_run, "review_undo_run")
 add_page("review/run/<uuid:run_id>/report/", report_pages.report, "review_report")
@@ -16,3 +18,4 @@ add_page("review/<uuid:operation_id>/edit/", pages.edit, "review_edit")
 add_page("librarian/probe/", probe_provider, "librarian_probe")
 
 add_panel(10, "review/_waiting.html", pages.waiting_panel)
+add_rule_panel("librarian/_gates.html", trust_pages.gates_panel)

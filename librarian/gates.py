@@ -40,7 +40,7 @@ class Gate:
     def why(self) -> str:
         if self.decided < self.needed:
             return f"{self.decided} of {self.needed} decisions; people review them until then."
-        received = f"{self.evidence} ({percent(self.accepted / self.decided)}, {percent(self.rate)} needed)"
+        received = f"{self.evidence} ({self.received}, {self.rate_label} needed)"
         return f"{received}." if self.is_open else f"{received}; people review them until more are."
 
     @property
@@ -51,6 +51,18 @@ class Gate:
     def name(self) -> str:
         by = f" by {self.model}" if self.model else ""
         return f"{OperationKind(self.kind).label.capitalize()} at {self.band_label}{by}"
+
+    @property
+    def received(self) -> str:
+        return percent(self.accepted / self.decided) if self.decided else "–"
+
+    @property
+    def rate_label(self) -> str:
+        return percent(self.rate)
+
+    @property
+    def least_label(self) -> str:
+        return percent(self.least_confidence)
 
     @property
     def band_label(self) -> str:

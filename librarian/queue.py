@@ -85,7 +85,7 @@ def queue_page(user: User, query: Mapping[str, str]) -> QueuePage:
     """A page after the operation named by `after`, or the first. Decided ones leave the queue, so pages are
     counted from a place in it and not from its start: nothing is skipped while the queue shrinks."""
     filters = Filters.read(query)
-    facets = _facets(user)
+    there = facets(pending_for(user))
     waiting = filters.apply(pending_for(user))
     after = as_uuid(query.get("after", ""))
     known = scoped(Operation.objects.all(), user).values("created_at", "run_id", "index")
@@ -100,13 +100,30 @@ def queue_page(user: User, query: Mapping[str, str]) -> QueuePage:
     return QueuePage(
         operations=shown,
         filters=filters,
-        total=sum(row["waiting"] for row in facets if _passes(row, filters)),
+        total=sum(row["number"] for row in there if _passes(row, filters)),
         before=before,
         next_query=urlencode({**filters.as_query(), "after": shown[-1].pk}) if more else "",
-        workspaces=_choices(facets, "workspace__slug", "workspace__name"),
-        rules=_choices(facets, "run__rule_id", "run__rule__name"),
-        kinds=_choices(facets, "kind", "kind", dict(OperationKind.choices)),
+        workspaces=choices(there, "workspace__slug", "workspace__name"),
+        rules=choices(there, "run__rule_id", "run__rule__name"),
+        kinds=choices(there, "kind", "kind", dict(OperationKind.choices)),
     )
+
+
+def facets(operations: QuerySet[Operation]) -> list[dict[str, Any]]:
+    """How many there are, by everything that filters go by: all counts of a page in one statement."""
+    columns = ("workspace__slug", "workspace__name", "run__rule_id", "run__rule__name", "kind")
+    return list(operations.order_by().values(*columns).annotate(number=Count("pk")))
+
+
+def choices(
+    facets: Iterable[Mapping[str, Any]], value: str, label: str, labels: Mapping[str, str] | None = None
+) -> list[Choice]:
+    counts: dict[tuple[str, str], int] = {}
+    for row in facets:
+        name = labels[row[label]] if labels else row[label]
+        key = (str(row[value]), name)
+        counts[key] = counts.get(key, 0) + row["number"]
+    return [Choice(value, name, count) for (value, name), count in sorted(counts.items(), key=lambda item: item[0][1])]
 
 
 def waiting_by_workspace(user: User) -> list[dict[str, Any]]:
@@ -170,26 +187,9 @@ def _after(place: Mapping[str, Any]) -> Q:
     )
 
 
-def _facets(user: User) -> list[dict[str, Any]]:
-    """How many operations wait, by everything that filters go by: all counts of the page in one statement."""
-    columns = ("workspace__slug", "workspace__name", "run__rule_id", "run__rule__name", "kind")
-    return list(pending_for(user).order_by().values(*columns).annotate(waiting=Count("pk")))
-
-
 def _passes(row: Mapping[str, Any], filters: Filters) -> bool:
     return (
         filters.workspace in ("", row["workspace__slug"])
         and filters.rule in ("", str(row["run__rule_id"]))
         and filters.kind in ("", row["kind"])
     )
-
-
-def _choices(
-    facets: Iterable[Mapping[str, Any]], value: str, label: str, labels: Mapping[str, str] | None = None
-) -> list[Choice]:
-    counts: dict[tuple[str, str], int] = {}
-    for row in facets:
-        name = labels[row[label]] if labels else row[label]
-        key = (str(row[value]), name)
-        counts[key] = counts.get(key, 0) + row["waiting"]
-    return [Choice(value, name, count) for (value, name), count in sorted(counts.items(), key=lambda item: item[0][1])]
