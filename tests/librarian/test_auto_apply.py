@@ -319,7 +319,8 @@ class TestApply:
 
     def test_a_long_reason_is_cut_to_what_is_kept_of_it(self, waiting):
         assert Operation.objects.all().leave_to_people("Why? " * 100) == 1
-        assert len(fresh(waiting).warnings[0]) == 200
+        (told,) = fresh(waiting).warnings
+        assert (len(told), told[-1]) == (200, "…")
         assert Operation.objects.all().leave_to_people("Again.") == 0
 
     def test_who_decides_later_is_told_that_the_rule_was_first(self, waiting, owner):

@@ -376,6 +376,12 @@ class TestDeciding:
         notes["alpha"].refresh_from_db()
         assert notes["alpha"].tags == ["one"]
 
+    def test_an_undone_operation_names_who_undid_it(self, editor, owner, retag):
+        self.decide(owner, retag)
+        page = html(browser(editor).post(UNDO, {"operation": str(retag.id)}, headers=HTMX))
+        outcome = page[page.index('<p class="outcome reverted">') :]
+        assert "Editor, <time" in outcome
+
 
 class TestEditing:
     def test_the_form_comes_alone_to_htmx_and_as_a_page_to_others(self, editor, retag):
