@@ -65,6 +65,7 @@ def pages(run_id: UUID, rule_id: UUID) -> Iterator[Page]:
     for name, url in {
         "report": f"/admin/review/run/{run_id}/report/",
         "operations, admin": f"/admin/review/run/{run_id}/",
+        "acceptance, admin": f"/admin/review/acceptance/?rule={rule_id}",
         "report, API": f"/api/automation/runs/{run_id}/report",
         "exchanges, API": f"/api/automation/runs/{run_id}/exchanges",
         "operations, API": f"/api/automation/runs/{run_id}/operations",
