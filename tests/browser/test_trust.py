@@ -5,6 +5,7 @@ from django.urls import reverse
 from playwright.sync_api import expect
 
 from automation.services import update_rule
+from librarian.models import RunReport
 from tests.browser.conftest import CONTRAST, nothing_sideways
 from tests.librarian.conftest import decided  # noqa: F401  a fixture
 
@@ -43,9 +44,14 @@ def test_the_gates_push_the_last_runs_down(visit, owner, history, rule):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
-def test_both_pages_fit_and_stand_out(visit, owner, history, rule, width, scheme):
+def test_every_page_fits_and_stands_out(visit, owner, history, rule, run, width, scheme):
     page = visit(owner, viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce")
-    for url in (PAGE, reverse("admin:automation_rule_change", args=[rule.pk])):
+    RunReport.objects.create(run=run, provider_kind="openrouter", answers={LONG: 1}, parser_version="2")
+    for url in (
+        PAGE,
+        reverse("admin:automation_rule_change", args=[rule.pk]),
+        reverse("admin:review_report", args=[run.pk]),
+    ):
         with nothing_sideways(page):
             page.goto(url)
         assert page.evaluate(CONTRAST) == [], url
