@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from django.db.models import Avg, Count, F, FloatField, IntegerField, Q, QuerySet, Value, Window
-from django.db.models.functions import Cast, Floor, Least, RowNumber
+from django.db.models.functions import Cast, Coalesce, Floor, Least, RowNumber
 
 from librarian.models import Operation, OperationKind, OperationStatus
 
 BANDS = 10
 
+# An old acceptance that is undone today speaks of today.
+_LAST = Coalesce("undone_at", "decided_at")
 _DECIDED = Q(decided_at__isnull=False) & ~Q(status=OperationStatus.APPLIED, decided_by__isnull=True)
 _ACCEPTED = Q(status=OperationStatus.APPLIED, edited=False, decided_by__isnull=False)
 # As `band_of`.
@@ -96,9 +98,7 @@ def acceptance(operations: QuerySet[Operation]) -> list[Row]:
 def newest(operations: QuerySet[Operation], count: int) -> QuerySet[Operation]:
     """Of the decided ones, the `count` that were decided last for each model, kind and band."""
     numbered = decided(operations).annotate(
-        place=Window(
-            RowNumber(), partition_by=[F("model"), F("kind"), _BAND], order_by=[F("decided_at").desc(), F("id").desc()]
-        )
+        place=Window(RowNumber(), partition_by=[F("model"), F("kind"), _BAND], order_by=[_LAST.desc(), F("id").desc()])
     )
     return Operation.objects.filter(pk__in=numbered.filter(place__lte=count).values("pk"))
 

@@ -106,6 +106,8 @@ class Operation(models.Model):
     edited = models.BooleanField(default=False)
     decided_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     decided_at = models.DateTimeField(null=True)
+    undone_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    undone_at = models.DateTimeField(null=True)
     applied_event = models.ForeignKey(NoteEvent, null=True, on_delete=models.PROTECT, related_name="+")
     batch = models.ForeignKey(Batch, null=True, on_delete=models.PROTECT, related_name="operations")
     # How much work it was, where the instance measures that: see REVIEW_TIMES.

@@ -106,7 +106,7 @@ class Card:
 
 def for_cards(operations: OperationQuerySet) -> OperationQuerySet:
     """With all that a card shows, bodies of notes apart."""
-    joined = ("workspace", "run__rule", "run__report", "target_note", "decided_by", "applied_event")
+    joined = ("workspace", "run__rule", "run__report", "target_note", "decided_by", "undone_by", "applied_event")
     return operations.select_related(*joined).defer(*_LEFT_OUT)
 
 

@@ -18,6 +18,7 @@ class OperationOut(serializers.ModelSerializer[Operation]):
     applied_event_id = serializers.UUIDField(read_only=True, allow_null=True)
     exchange_id = serializers.UUIDField(read_only=True, allow_null=True)
     batch_id = serializers.UUIDField(read_only=True, allow_null=True)
+    undone_by_id = serializers.UUIDField(read_only=True, allow_null=True)
 
     class Meta:
         model = Operation
@@ -26,7 +27,7 @@ class OperationOut(serializers.ModelSerializer[Operation]):
             "body_markdown", "tags", "links", "reason", "confidence", "base_version", "status", "reject_code",
             "reject_reason", "edited", "decided_by_id", "decided_at", "applied_event_id", "fingerprint", "created_at",
             "model", "exchange_id", "warnings", "auto_apply", "change_key", "batch_id", "shown_at", "via",
-            "edited_characters",
+            "edited_characters", "undone_by_id", "undone_at",
         ]  # fmt: skip
         read_only_fields = fields
 

@@ -262,9 +262,8 @@ def _undo(operation: Operation, actor: User) -> Outcome:
     if operation.applied_event is not None:
         version = _inverse(operation, operation.applied_event, actor).version
     operation.status = OperationStatus.REVERTED
-    # The last decision is the one that counts: an old acceptance that is undone today speaks of today.
-    _decided(operation, actor)
-    _save_decision(operation, [])
+    operation.undone_by, operation.undone_at = actor, timezone.now()
+    operation.save(update_fields=["status", "undone_by", "undone_at"])
     _record("operation.reverted", operation, actor, {"decision": APPLY})
     return Outcome(operation, operation.status, note_version=version)
 

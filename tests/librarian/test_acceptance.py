@@ -119,7 +119,7 @@ def test_the_undo_of_an_old_acceptance_is_among_the_newest_decisions(propose, de
     undo_operation(old, actor=editor)
     assert [(row.decided, row.accepted) for row in acceptance(newest(of_rule(rule.id), 5))] == [(5, 4)]
     old.refresh_from_db()
-    assert old.decided_by == editor
+    assert (old.decided_by, old.undone_by) == (owner, editor)
 
 
 def test_a_share_is_not_rounded_up_over_a_bound():
