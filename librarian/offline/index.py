@@ -33,6 +33,16 @@ class IndexUnreadableError(ValueError):
     """The file is no index, or one of another format: build it anew."""
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Ids of notes beside one."""
+
+    alike: list[str]
+    """Nearest first."""
+    named: list[tuple[str, str]]
+    """What its text names without a link, likeliest first, with the words as they stand there."""
+
+
 @dataclass
 class Index:
     vault: Vault
@@ -95,12 +105,16 @@ class Index:
         order = {source.id: i for i, source in enumerate(sources)}
         return sorted(found, key=lambda p: (order[p.document_id], KINDS.index(p.kind)))
 
-    def neighbours(self, sources: Sequence[Document], count: int) -> list[list[str]]:
-        """For each source the ids of the notes that are most like it, nearest first; never itself."""
+    def surroundings(self, sources: Sequence[Document], most: int) -> list[Surroundings]:
+        """Of each source, which is never among them. `most`: of each sort."""
         queries = self.vectors.embed((source.title, plain_text(source.body)) for source in sources)
         rows = [self.vault.row.get(source.id, -1) for source in sources]
+        near = nearest(queries, self.vectors.matrix, most, rows)
+        named = self._linker.mentioned(sources, queries, self.vectors.matrix, most)
+        ids = self.vault.ids
         return [
-            [self.vault.ids[row] for row in found] for found, _ in nearest(queries, self.vectors.matrix, count, rows)
+            Surroundings([ids[row] for row in alike], [(ids[row], words) for row, words in mentioned])
+            for (alike, _), mentioned in zip(near, named, strict=True)
         ]
 
     def save(self, path: Path) -> None:

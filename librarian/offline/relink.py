@@ -22,6 +22,10 @@ FULL_TRUST = 200
 """Links in the training notes from which on what was learned from them counts alone."""
 RIVAL = 0.7
 """A mention that fits a second note nearly as well as the first is left alone."""
+MENTION_CHANCE = 0.05
+"""From which on a mention is told to somebody who judges it again."""
+MENTION_CHARACTERS = 100_000
+"""Of a text that is longer, what follows is in no request anyway."""
 
 WORDS, LENGTH, EXACT, CAPITAL, NAME, ALIAS, NUMBER, CJK_LENGTH, RIVALS, SHARE, LIKENESS = range(11)
 FEATURES = 23
@@ -123,6 +127,30 @@ class Linker:
     def propose(self, sources: Sequence[Document], queries: Matrix, vectors: Matrix, minimum: float) -> list[Proposal]:
         """`queries`: one row a source; `vectors`: one row a note of the vault."""
         masked = [mask(source.body) for source in sources]
+        judged = self._judged(sources, masked, queries, vectors)
+        proposals = (self._proposal(*args, minimum) for args in zip(sources, masked, judged, strict=True))
+        return [proposal for proposal in proposals if proposal]
+
+    def mentioned(
+        self, sources: Sequence[Document], queries: Matrix, vectors: Matrix, most: int
+    ) -> list[list[tuple[int, str]]]:
+        """For each source the notes that it may mean without linking them, likeliest first: row, and words as they
+        stand there. Of two notes with one name both are told: somebody else is to choose."""
+        masked = [mask(source.body[:MENTION_CHARACTERS]) for source in sources]
+        judged = self._judged(sources, masked, queries, vectors)
+        found = []
+        for source, pairs in zip(sources, judged, strict=True):
+            words: dict[int, str] = {}
+            for chance, candidate in sorted(pairs, key=_by_chance):
+                if chance >= MENTION_CHANCE:
+                    words.setdefault(candidate.target, source.body[candidate.mention.start : candidate.mention.end])
+            found.append(list(words.items())[:most])
+        return found
+
+    def _judged(
+        self, sources: Sequence[Document], masked: Sequence[str], queries: Matrix, vectors: Matrix
+    ) -> list[list[tuple[float, Candidate]]]:
+        """For each source what stands there unlinked, with the chance that its author would link it."""
         found: list[tuple[int, Candidate]] = []
         for i, source in enumerate(sources):
             row = self._vault.row.get(source.id, -1)
@@ -134,11 +162,10 @@ class Linker:
                 if c.target not in linked and self._vault.targets[c.target]
             ]
         chances = self.probabilities(feature_table([c for _, c in found], [i for i, _ in found], queries, vectors))
-        each: list[list[tuple[float, Candidate]]] = [[] for _ in sources]
+        judged: list[list[tuple[float, Candidate]]] = [[] for _ in sources]
         for (i, candidate), chance in zip(found, chances, strict=True):
-            each[i].append((float(chance), candidate))
-        proposals = (self._proposal(*args, minimum) for args in zip(sources, masked, each, strict=True))
-        return [proposal for proposal in proposals if proposal]
+            judged[i].append((float(chance), candidate))
+        return judged
 
     def _proposal(
         self, source: Document, masked: str, judged: list[tuple[float, Candidate]], minimum: float
@@ -180,9 +207,14 @@ class Linker:
         return reason
 
 
+def _by_chance(pair: tuple[float, Candidate]) -> tuple[float, int, int]:
+    chance, candidate = pair
+    return -chance, candidate.mention.start, candidate.target
+
+
 def _best_reading(judged: list[tuple[float, Candidate]]) -> list[tuple[float, Candidate]]:
     """One note a mention, one mention a note, the likeliest first; none where two notes fit alike."""
-    ranked = sorted(judged, key=lambda pair: (-pair[0], pair[1].mention.start, pair[1].target))
+    ranked = sorted(judged, key=_by_chance)
     readings: dict[int, list[tuple[float, Candidate]]] = {}
     for pair in ranked:
         readings.setdefault(pair[1].mention.phrase, []).append(pair)

@@ -67,7 +67,7 @@ def _packed(plan: Plan, context: Context, room: _Room, sources: Sequence[Note]) 
 def _excerpt(note: Note, context: Context, room: _Room) -> tuple[Excerpt, int]:
     """The note as it is sent, and what it takes of a prompt."""
     related = context.related.get(note.id, ())
-    names = tuple((context.names[each.note.id], each.note.id) for each in related if each.note.id in context.names)
+    names = context.link_candidates.get(note.id, ())
     beside = [note.path, note.title, *note.tags, *(name for name, _ in names)]
     beside += [f"{each.note.title} {each.note.tags} {each.opening}" for each in related]
     around = estimated_tokens("\n".join(beside)) + 20 * (len(beside) + 6)
@@ -79,5 +79,6 @@ def _excerpt(note: Note, context: Context, room: _Room) -> tuple[Excerpt, int]:
 
 def _bundle(excerpts: Sequence[Excerpt], context: Context) -> Bundle:
     mentioned = {each.note.id: each.note for excerpt in excerpts for each in excerpt.related}
+    mentioned |= {note_id: context.notes[note_id] for excerpt in excerpts for _, note_id in excerpt.link_candidates}
     sources = [excerpt.note for excerpt in excerpts]
     return Bundle(tuple(excerpts), context.tags_for(sources), tuple(mentioned.values()))

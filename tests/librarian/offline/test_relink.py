@@ -145,3 +145,27 @@ def test_every_proposal_can_be_inserted_and_changes_links_alone(taught):
         linked = insert_links(body, proposal.links)
         assert only_links_differ(body, linked)
         assert len(parse_links(linked)) == len(parse_links(body)) + len(proposal.links)
+
+
+def named(index, source, most=5):
+    [around] = index.surroundings([source], most)
+    return around.named
+
+
+def test_what_a_text_names_is_told_with_its_words_though_nobody_would_be_sure_of_it():
+    twins = [note(f"{place}/Release checklist.md", "Steps.") for place in "ab"]
+    source = note("s.md", "The invoices wait for the release checklist.")
+    index = Index.build([note("Invoice.md", "Money."), *twins, *OTHERS, source])
+    assert index.propose([source], kinds={"relink_note"}) == []
+    assert dict(named(index, source)) == {
+        "a/Release checklist.md": "release checklist",
+        "b/Release checklist.md": "release checklist",
+        "Invoice.md": "invoices",
+    }
+    assert len(named(index, source, most=2)) == 2
+
+
+def test_of_a_very_long_text_the_beginning_is_looked_through():
+    source = note("s.md", "Plain words. " * 20_000 + "The Release checklist.")
+    index = Index.build([CHECKLIST, *OTHERS, source])
+    assert named(index, source) == []
