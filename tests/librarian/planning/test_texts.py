@@ -1,5 +1,8 @@
 """Estimates of tokens, cut notes, and what front matter allows."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +52,26 @@ def test_what_is_cut_fits_and_is_the_beginning(body, most):
     if is_cut:
         assert estimated_tokens(text) <= most + 60
         assert body.startswith(text.rpartition("\n\n[The note goes on")[0])
+
+
+# What real tokenizers made of texts of our own.
+COUNTED = json.loads(Path(__file__).with_name("token_counts.json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("counted", COUNTED, ids=lambda counted: counted["name"])
+def test_an_estimate_is_hardly_below_what_any_tokenizer_makes_of_a_text(counted):
+    most = max(counted["counts"].values())
+    assert 0.9 * most <= estimated_tokens(counted["text"]) <= 2 * most
+
+
+def test_estimates_are_hardly_above_the_highest_count_where_texts_are_many():
+    estimated = sum(estimated_tokens(counted["text"]) for counted in COUNTED)
+    assert estimated <= 1.25 * sum(max(counted["counts"].values()) for counted in COUNTED)
+
+
+@pytest.mark.parametrize("counted", COUNTED, ids=lambda counted: counted["name"])
+def test_no_tokenizers_honest_count_is_an_alarm(counted):
+    assert not looks_truncated([counted["text"]], min(counted["counts"].values()))
 
 
 @pytest.mark.parametrize(
