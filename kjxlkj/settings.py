@@ -294,6 +294,17 @@ _llm_cost = _number_or_none("KJXLKJ_LLM_COST_PER_DAY")
 LLM_COST_PER_DAY = None if _llm_cost is None else Decimal(str(_llm_cost))
 
 
+def _address_or_none(name: str) -> str | None:
+    given = os.environ.get(name, "").strip()
+    if given and not re.fullmatch(r"https?://[!-~]+", given):
+        raise ImproperlyConfigured(f"{name}: {given!r} is no address. Write it as in 'https://notes.example.com/'.")
+    return given or None
+
+
+# OpenRouter lists applications by their address. Where an installation is, is told to nobody unless somebody says so.
+OPENROUTER_REFERER = _address_or_none("KJXLKJ_OPENROUTER_REFERER")
+
+
 # --- Jobs -------------------------------------------------------------------------------------------------------
 def _numbers(name: str, default: str = "", *, least: int = 0) -> dict[str, int]:
     """`default:2,long:1` as name → number."""

@@ -85,3 +85,13 @@ def test_what_webhooks_may_reach_is_read_whatever_its_case(tmp_path):
     given = "Hooks.LAN, 10.1.0.0/16,127.0.0.1, FD12::/32"
     done = run("print(settings.WEBHOOK_ALLOW)", KJXLKJ_DATA_DIR=str(tmp_path), KJXLKJ_WEBHOOK_ALLOW=given)
     assert done.stdout.strip() == "['hooks.lan', '10.1.0.0/16', '127.0.0.1', 'fd12::/32']", done.stderr
+
+
+@pytest.mark.parametrize(
+    "given", ["notes.example.com", "https://", "https://notes.example.com/ x", "https://nötes.example"]
+)
+def test_what_is_no_address_is_not_told_to_openrouter(tmp_path, given):
+    done = run("", KJXLKJ_OPENROUTER_REFERER=given, KJXLKJ_DATA_DIR=str(tmp_path))
+    assert done.returncode != 0
+    assert "KJXLKJ_OPENROUTER_REFERER:" in done.stderr
+    assert "https://notes.example.com/" in done.stderr

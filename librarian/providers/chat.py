@@ -30,7 +30,6 @@ __all__ = ["Ask", "Chat", "Completion", "ProviderFailure"]
 
 T = TypeVar("T")
 _TOO_MUCH = "answered with more than {:,} bytes, and nothing so long was asked for. Look at its log."
-_OPENROUTER = {"HTTP-Referer": "https://kjxlkj.invalid/", "X-OpenRouter-Title": "kjxlkj"}
 
 
 @dataclass(slots=True)
@@ -102,7 +101,9 @@ class Chat:
     def _headers(self) -> dict[str, str]:
         headers = {"User-Agent": "kjxlkj", "Accept": "application/json", "Accept-Encoding": "identity"}
         if self._endpoint.kind == "openrouter":
-            headers |= _OPENROUTER
+            headers["X-OpenRouter-Title"] = "kjxlkj"
+            if settings.OPENROUTER_REFERER:
+                headers["HTTP-Referer"] = settings.OPENROUTER_REFERER
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         return headers

@@ -58,7 +58,15 @@ def test_openrouter_is_told_the_product_and_asked_for_the_cost(server):
     (seen,) = server.requests
     assert seen.body["usage"] == {"include": True}
     assert seen.headers["x-openrouter-title"] == "kjxlkj"
-    assert "http-referer" in seen.headers
+
+
+def test_openrouter_learns_where_the_installation_is_only_if_the_operator_says_so(server, settings):
+    complete(server, kind="openrouter")
+    settings.OPENROUTER_REFERER = "https://notes.example.com/"
+    complete(server, kind="openrouter")
+    complete(server)
+    referers = [seen.headers.get("http-referer") for seen in server.requests]
+    assert referers == [None, "https://notes.example.com/", None]
 
 
 @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
