@@ -128,6 +128,7 @@ class Asking:
             prompt=texts[1],
             max_tokens=provider.max_tokens or stage.max_tokens,
             temperature=stage.temperature if provider.temperature is None else provider.temperature,
+            max_tokens_field=provider.max_tokens_field,
         )
 
     def _row(self, question: Question, ask: Ask) -> Exchange:

@@ -26,6 +26,8 @@ class Provider:
     fallback_models: tuple[str, ...] = ()
     timeout_ms: int = 60_000
     max_tokens: int | None = None
+    max_tokens_field: str = "auto"
+    """The name under which `max_tokens` is sent; “auto”: what the server is known to take."""
     temperature: float | None = None
     context_tokens: int = 16_384
     input_price: Decimal | None = None

@@ -156,12 +156,22 @@ _PROVIDER = {
         "title": "Tokens of an answer at the most",
         "description": "Reasoning counts. Empty: what the prompts say.",
     },
+    "max_tokens_field": {
+        "oneOf": [
+            {"const": "auto", "title": "max_tokens; for api.openai.com max_completion_tokens"},
+            {"const": "max_tokens", "title": "max_tokens"},
+            {"const": "max_completion_tokens", "title": "max_completion_tokens"},
+        ],
+        "default": "auto",
+        "title": "Name of that setting in requests",
+        "description": "Models of OpenAI's that reason take only max_completion_tokens, behind a gateway too.",
+    },
     "temperature": {
         "type": ["number", "null"],
         "minimum": 0,
         "maximum": 2,
         "title": "Temperature",
-        "description": "Empty: what the prompts say.",
+        "description": "Empty: what the prompts say. Models of OpenAI's that reason take only 1.",
     },
     "context_tokens": {
         "type": "integer",

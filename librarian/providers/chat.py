@@ -29,6 +29,9 @@ from librarian.providers.replies import Reply, beginning, read_completion, read_
 __all__ = ["Ask", "Chat", "Completion", "ProviderFailure"]
 
 T = TypeVar("T")
+# Models of OpenAI's that reason refuse max_tokens, and all of its models take max_completion_tokens. Servers of others
+# may not know that name, and answer without any bound: they get the old one.
+_OPENAI_HOST = "api.openai.com"
 _TOO_MUCH = "answered with more than {:,} bytes, and nothing so long was asked for. Look at its log."
 
 
@@ -113,13 +116,18 @@ class Chat:
         payload: dict[str, Any] = {
             "model": ask.model,
             "messages": [{"role": role, "content": content} for role, content in messages if content],
-            "max_tokens": ask.max_tokens,
+            self._max_tokens_field(ask): ask.max_tokens,
             "temperature": ask.temperature,
             "stream": False,
         }
         if self._endpoint.kind == "openrouter":
             payload["usage"] = {"include": True}
         return payload
+
+    def _max_tokens_field(self, ask: Ask) -> str:
+        if ask.max_tokens_field != "auto":
+            return ask.max_tokens_field
+        return "max_completion_tokens" if self._endpoint.host == _OPENAI_HOST else "max_tokens"
 
     # --- In the thread ---------------------------------------------------------------------------
 

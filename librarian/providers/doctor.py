@@ -29,7 +29,7 @@ def _examine(options: Mapping[str, Any]) -> list[tuple[str, Check]]:
     given, model = options["provider"], options["model"]
     if given is None:
         return []
-    kind, base_url = ("openai_compatible", given)
+    kind, base_url, max_tokens_field = "openai_compatible", given, "auto"
     if given in PROVIDER_KINDS:
         kind, base_url = given, ""
     elif urlsplit(given).hostname == "openrouter.ai":
@@ -40,7 +40,8 @@ def _examine(options: Mapping[str, Any]) -> list[tuple[str, Check]]:
             return [("provider", Check(False, f"There is no rule {rule_id}."))]
         provider = read_provider(rule.action_json.get("provider") or {})
         kind, base_url, model = provider.kind, provider.base_url, model or provider.model
-    found = probe(kind, base_url, model, ask=options["ask"])
+        max_tokens_field = provider.max_tokens_field
+    found = probe(kind, base_url, model, ask=options["ask"], max_tokens_field=max_tokens_field)
     return [("provider", Check(finding.ok, finding.message)) for finding in found]
 
 

@@ -15,6 +15,7 @@ class Ask:
     prompt: str
     max_tokens: int
     temperature: float
+    max_tokens_field: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)

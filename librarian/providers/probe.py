@@ -23,7 +23,7 @@ class Finding:
     message: str
 
 
-def probe(kind: str, base_url: str, model: str, *, ask: bool = False) -> list[Finding]:
+def probe(kind: str, base_url: str, model: str, *, ask: bool = False, max_tokens_field: str = "auto") -> list[Finding]:
     """`ask`: for one token, which may cost something. Nothing is sent to an address that is not allowed."""
     if kind == OFFLINE:
         return [Finding(True, "The offline librarian needs nothing: no network, no key, no model.")]
@@ -39,7 +39,7 @@ def probe(kind: str, base_url: str, model: str, *, ask: bool = False) -> list[Fi
                 found.append(finding)  # noqa: PERF402 - what is found before a failure is to be told, too
         except ProviderFailure as failure:
             return [*found, Finding(False, failure.detail)]
-    return found + (_asked(endpoint, model) if ask and model else [])
+    return found + (_asked(endpoint, model, max_tokens_field) if ask and model else [])
 
 
 def _key_finding(endpoint: Endpoint, key: str) -> Finding:
@@ -70,10 +70,12 @@ def _instead(model: str, models: list[str]) -> str:
     return f"Did you mean {', '.join(f'“{name}”' for name in near)}?" if near else "Load one there first."
 
 
-def _asked(endpoint: Endpoint, model: str) -> list[Finding]:
+def _asked(endpoint: Endpoint, model: str, max_tokens_field: str) -> list[Finding]:
     began = time.monotonic()
     with Chat(endpoint, timeout_seconds=_ASK_SECONDS) as chat:
-        failure = chat.submit(Ask(model, "", "Say ok.", max_tokens=1, temperature=0.0)).exception()
+        # The temperature that every model takes.
+        ask = Ask(model, "", "Say ok.", max_tokens=1, temperature=1.0, max_tokens_field=max_tokens_field)
+        failure = chat.submit(ask).exception()
     # One token may be spent before there is any text.
     if failure is None or (isinstance(failure, ProviderFailure) and _ran_out(failure)):
         return [Finding(True, f"“{model}” answered in {time.monotonic() - began:.1f} s.")]

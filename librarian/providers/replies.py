@@ -157,11 +157,9 @@ def _invalid(reply: Reply, status: int, message: str) -> str:
     if 300 <= status < 400:
         to = f" to {reply.location[:_NAME_CHARACTERS]}" if reply.location else ""
         return f"a redirect{to}, and those are not followed. Set base_url to what is meant."
-    if _CONTEXT.search(message):
-        return (
-            "the request is longer than the model's context. Lower context_tokens in the rule to what the model was "
-            "loaded with, or load it with more."
-        )
+    for words, what in _FAULTS:
+        if words.search(message):
+            return what
     if status == 404:
         return (f"it has no model “{reply.model}”, or " if reply.model else "") + (
             "there is nothing at this address: base_url usually ends in /v1."
@@ -169,6 +167,23 @@ def _invalid(reply: Reply, status: int, message: str) -> str:
     if status < 500:
         return "it does not take the request. Look at the model's name and the settings."
     return "a fault of its own. Look at its log."
+
+
+_FAULTS = [
+    (
+        _CONTEXT,
+        "the request is longer than the model's context. Lower context_tokens in the rule to what the model was "
+        "loaded with, or load it with more.",
+    ),
+    (
+        re.compile("max_completion_tokens"),
+        "max_tokens goes by another name there. Change max_tokens_field in the rule.",
+    ),
+    (
+        re.compile("unsupported.{0,40}temperature", re.I),
+        "it takes no such temperature. Set temperature in the rule to 1.",
+    ),
+]
 
 
 def _message(error: Any) -> str:

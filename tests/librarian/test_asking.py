@@ -43,6 +43,13 @@ def test_each_note_is_sent_once_and_what_is_answered_waits_for_review(workspace,
     assert not Note.objects.filter(version__gt=1).exists()
 
 
+def test_a_rule_says_under_which_name_the_bound_of_an_answer_is_sent(workspace, owner, boats, server):
+    done(launch(workspace, owner, server, provider={"max_tokens_field": "max_completion_tokens", "max_tokens": 900}))
+    assert {(seen.body.get("max_tokens"), seen.body["max_completion_tokens"]) for seen in server.requests} == {
+        (None, 900)
+    }
+
+
 def test_the_ledger_tells_which_note_went_where_in_which_version(workspace, owner, boats, server):
     run = done(launch(workspace, owner, server))
     texts = Disclosure.objects.filter(part="text")

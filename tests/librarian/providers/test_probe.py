@@ -86,6 +86,11 @@ def test_the_doctor_looks_at_a_rule(server, workspace, owner, capsys):
     rule = create_rule(workspace, actor=owner, name="R", action_json=action)
     call_command("doctor", provider=str(rule.pk))
     assert "“test-model” is among them" in capsys.readouterr().out
+    action["provider"] = {**provider, "max_tokens_field": "max_completion_tokens"}
+    gateway = create_rule(workspace, actor=owner, name="G", action_json=action)
+    call_command("doctor", provider=str(gateway.pk), ask=True)
+    assert "answered in" in capsys.readouterr().out
+    assert "max_tokens" not in server.requests[0].body and server.requests[0].body["max_completion_tokens"] == 1
     with pytest.raises(CommandError):
         call_command("doctor", provider=str(workspace.pk))
     assert "There is no rule" in capsys.readouterr().out

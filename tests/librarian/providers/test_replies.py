@@ -1,6 +1,7 @@
 """What each reply of a real server on loopback comes to: an answer, or one of five categories, said in words."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import format_datetime
@@ -10,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from librarian.models import Failure
-from librarian.providers.chat import Completion, ProviderFailure
+from librarian.providers.chat import Chat, Completion, ProviderFailure
+from librarian.providers.endpoints import endpoint_of
 from librarian.providers.redaction import cleaner, storable
 from librarian.providers.replies import Reply as Received
 from librarian.providers.replies import read_completion
-from tests.librarian.providers.conftest import chat, complete
-from tests.librarian.providers.server import Reply, completion, error, error_in_200, json_reply
+from tests.librarian.providers.conftest import ASK, chat, complete
+from tests.librarian.providers.server import PATIENCE, Reply, completion, error, error_in_200, json_reply
 
 
 def raw(*pieces, **options):
@@ -51,6 +53,48 @@ def test_a_request_says_what_was_asked_and_nothing_else(server):
     assert seen.headers["user-agent"] == "kjxlkj"
     assert seen.headers["accept-encoding"] == "identity"
     assert "authorization" not in seen.headers and "cookie" not in seen.headers
+
+
+@pytest.mark.parametrize(
+    ("host", "chosen", "sent"),
+    [
+        ("api.openai.com", "auto", "max_completion_tokens"),
+        ("api.openai.com", "max_tokens", "max_tokens"),
+        ("api.openai.com.evil.example", "auto", "max_tokens"),
+        ("gateway.example", "auto", "max_tokens"),
+        ("gateway.example", "max_completion_tokens", "max_completion_tokens"),
+    ],
+)
+def test_the_bound_of_an_answer_has_the_name_that_the_server_takes(server, host, chosen, sent):
+    endpoint = replace(endpoint_of("openai_compatible", server.base_url), host=host)
+    with Chat(endpoint, timeout_seconds=PATIENCE) as talk:
+        talk.submit(replace(ASK, max_tokens_field=chosen)).result()
+    (seen,) = server.requests
+    bounds = {name: value for name, value in seen.body.items() if name.startswith("max_")}
+    assert bounds == {sent: 100}
+
+
+@pytest.mark.parametrize(
+    ("message", "remedy"),
+    [
+        (
+            "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' "
+            "instead.",
+            "Change max_tokens_field",
+        ),
+        ("Unrecognized request argument supplied: max_completion_tokens", "Change max_tokens_field"),
+        (
+            "Unsupported value: 'temperature' does not support 0.1 with this model. Only the default (1) value is "
+            "supported.",
+            "Set temperature in the rule to 1.",
+        ),
+    ],
+)
+def test_a_setting_that_a_model_does_not_take_is_said_to_be_changed(server, message, remedy):
+    failure = complete(server, error(400, message))
+    assert failure.category == Failure.INVALID_PAYLOAD
+    assert not failure.may_be_billed
+    assert remedy in failure.detail and message in failure.detail
 
 
 def test_openrouter_is_told_the_product_and_asked_for_the_cost(server):
