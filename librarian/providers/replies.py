@@ -10,6 +10,7 @@ from typing import Any
 from librarian.models import Failure
 from librarian.providers.messages import Completion, ProviderFailure
 from librarian.providers.redaction import Clean
+from librarian.providers.refusals import meaning, speaks_of_context
 
 _QUOTED = 300
 _NAME_CHARACTERS = 200
@@ -18,7 +19,6 @@ _FINISH_CHARACTERS = 32
 _MOST_TOKENS = 2**31 - 1
 _MOST_COST = 1_000_000
 _MOST_DIGITS = 300
-_CONTEXT = re.compile(r"context.{0,12}(length|size|window|overflow)|too many tokens", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,70 +120,18 @@ def _error(reply: Reply, error: Any, payload: Mapping[str, Any]) -> ProviderFail
     known = _known(reply, payload)
     if re.fullmatch(r"[45]\d\d", code):
         return _refusal(reply, int(code), message, known)
-    if _CONTEXT.search(message):
+    if speaks_of_context(message):
         return _refusal(reply, 400, message, known)
     return reply.invalid(f"answered with an error.{_quoted(message)}", known)
 
 
 def _refusal(reply: Reply, status: int, message: str, known: Completion | None = None) -> ProviderFailure:
-    category, what = _meaning(reply, status, message)
+    category, what = meaning(status, message, model=reply.model, key_hint=reply.key_hint, location=reply.location)
     # Of a server that passes requests on, somebody behind it may have done the work in these cases.
     billed = status == 408 or (status >= 500 and status != 503)
     return reply.failure(
         category, f"{reply.host} answered {status}: {what}{_quoted(message)}", billed=billed, completion=known
     )
-
-
-def _meaning(reply: Reply, status: int, message: str) -> tuple[Failure, str]:
-    if status in _MEANINGS:
-        category, what = _MEANINGS[status]
-        return category, f"{what} {reply.key_hint}" if category == Failure.AUTH_FAILED else what
-    return Failure.INVALID_PAYLOAD, _invalid(reply, status, message)
-
-
-_MEANINGS = {
-    401: (Failure.AUTH_FAILED, "the key is missing, or not accepted."),
-    403: (Failure.AUTH_FAILED, "the key may not be used for this."),
-    402: (Failure.INVALID_PAYLOAD, "the credits are used up. Add some: waiting does not help."),
-    408: (Failure.TIMEOUT, "the request took it too long."),
-    429: (Failure.RATE_LIMITED, "too many requests."),
-    502: (Failure.UNREACHABLE, "the model behind it does not answer."),
-    503: (Failure.UNREACHABLE, "the model is not there, or is still being loaded."),
-    504: (Failure.UNREACHABLE, "the model behind it did not answer in time."),
-}
-
-
-def _invalid(reply: Reply, status: int, message: str) -> str:
-    if 300 <= status < 400:
-        to = f" to {reply.location[:_NAME_CHARACTERS]}" if reply.location else ""
-        return f"a redirect{to}, and those are not followed. Set base_url to what is meant."
-    for words, what in _FAULTS:
-        if words.search(message):
-            return what
-    if status == 404:
-        return (f"it has no model “{reply.model}”, or " if reply.model else "") + (
-            "there is nothing at this address: base_url usually ends in /v1."
-        )
-    if status < 500:
-        return "it does not take the request. Look at the model's name and the settings."
-    return "a fault of its own. Look at its log."
-
-
-_FAULTS = [
-    (
-        _CONTEXT,
-        "the request is longer than the model's context. Lower context_tokens in the rule to what the model was "
-        "loaded with, or load it with more.",
-    ),
-    (
-        re.compile("max_completion_tokens"),
-        "max_tokens goes by another name there. Change max_tokens_field in the rule.",
-    ),
-    (
-        re.compile("unsupported.{0,40}temperature", re.I),
-        "it takes no such temperature. Set temperature in the rule to 1.",
-    ),
-]
 
 
 def _message(error: Any) -> str:
