@@ -158,13 +158,14 @@ _PROVIDER = {
     },
     "max_tokens_field": {
         "oneOf": [
-            {"const": "auto", "title": "max_tokens; for api.openai.com max_completion_tokens"},
+            {"const": "auto", "title": "as the server takes it"},
             {"const": "max_tokens", "title": "max_tokens"},
             {"const": "max_completion_tokens", "title": "max_completion_tokens"},
         ],
         "default": "auto",
         "title": "Name of that setting in requests",
-        "description": "Models of OpenAI's that reason take only max_completion_tokens, behind a gateway too.",
+        "description": "Left as it is: max_completion_tokens for api.openai.com, max_tokens for others. A gateway to "
+        "OpenAI's models may need the former.",
     },
     "temperature": {
         "type": ["number", "null"],
