@@ -34,7 +34,7 @@ class Panel:
     context: Callable[[HttpRequest], Mapping[str, Any] | None]
 
 
-_ORDER = {label: place for place, label in enumerate(("notes", "automation", "exports", "workspaces"))}
+_ORDER = {label: place for place, label in enumerate(("notes", "automation", "librarian", "exports", "workspaces"))}
 _pages: list[Page] = []
 _panels: list[Panel] = []
 

@@ -3,7 +3,10 @@
 from automation.rule_panels import add_rule_panel
 from kjxlkj.admin_site import add_page, add_panel
 from librarian import pages, report_pages, trust_pages
+from librarian.ledger_admin import DisclosureAdmin
 from librarian.provider_page import probe_provider
+
+__all__ = ["DisclosureAdmin"]
 
 add_page("review/", pages.queue, "review_queue")
 add_page("review/decide/", pages.decide, "review_decide")
