@@ -28,14 +28,19 @@ class JSONParser(parsers.JSONParser):
             raise TooLarge(
                 "PAYLOAD_TOO_LARGE", f"The request is larger than {limit:,} bytes. Send less at once.", {"limit": limit}
             )
-        try:
-            value = json.loads(raw.decode(), parse_constant=_refuse, parse_float=_finite)
-        except (ValueError, RecursionError) as error:
-            raise BadRequest("BAD_REQUEST", f"The request is not JSON in UTF-8: {_why(error)}.") from error
-        if first := unstorable(value):
-            path, fault = first
-            raise BadRequest("BAD_REQUEST", f"{path}: {fault}", {"errors": [{"field": path, "message": fault}]})
-        return value
+        return read_json(raw, "The request")
+
+
+def read_json(raw: bytes, what: str) -> Any:
+    """Raises `BadRequest` BAD_REQUEST, with the place of the fault in `what`."""
+    try:
+        value = json.loads(raw.decode(), parse_constant=_refuse, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("BAD_REQUEST", f"{what} is not JSON in UTF-8: {_why(error)}.") from error
+    if first := unstorable(value):
+        path, fault = first
+        raise BadRequest("BAD_REQUEST", f"{path}: {fault}", {"errors": [{"field": path, "message": fault}]})
+    return value
 
 
 def _why(error: Exception) -> str:

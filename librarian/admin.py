@@ -2,7 +2,7 @@
 
 from automation.rule_panels import add_rule_panel
 from kjxlkj.admin_site import add_page, add_panel
-from librarian import pages, report_pages, trust_pages
+from librarian import pages, prompt_pages, report_pages, trust_pages
 from librarian.ledger_admin import DisclosureAdmin
 from librarian.provider_page import probe_provider
 
@@ -19,6 +19,9 @@ add_page("review/run/<uuid:run_id>/report/<uuid:exchange_id>/", report_pages.exc
 add_page("review/<uuid:operation_id>/", pages.operation, "review_operation")
 add_page("review/<uuid:operation_id>/edit/", pages.edit, "review_edit")
 add_page("librarian/probe/", probe_provider, "librarian_probe")
+add_page("librarian/prompts/<uuid:workspace_id>/", prompt_pages.prompts, "librarian_prompts")
+add_page("librarian/prompts/<uuid:workspace_id>/download/", prompt_pages.download, "librarian_prompts_download")
+add_page("librarian/prompts/<uuid:workspace_id>/built-in/", prompt_pages.use_builtin, "librarian_prompts_builtin")
 
 add_panel(10, "review/_waiting.html", pages.waiting_panel)
 add_rule_panel("librarian/_gates.html", trust_pages.gates_panel)

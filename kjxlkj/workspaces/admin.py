@@ -25,6 +25,7 @@ class WorkspaceAdmin(ScopedAdmin):
     add_right = Right.READ
     change_right = Right.OWN
     form = ServiceForm
+    change_form_template = "workspaces/workspace.html"
     list_display = ["name", "slug", "state", "owner", "created_at"]
     list_select_related = ["owner"]
     fields = ["name", "slug", "time_zone", "state", "owner"]
