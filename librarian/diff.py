@@ -56,15 +56,24 @@ def only_whitespace_changed(old: str, new: str) -> bool:
 
 def word_diff(old: str, new: str, *, work: int = WORK) -> list[Segment]:
     """The segments' old sides make up `old`, their new sides `new`; neighbours differ in `op`."""
-    line_matcher, word_matcher = _Matcher(work), _Matcher(work)
-    old_lines, new_lines = _LINE.findall(old), _LINE.findall(new)
+    word_matcher = _Matcher(work)
     pairs: list[Pair] = []
-    for pair in _merged(_pairs(old_lines, new_lines, line_matcher.blocks(old_lines, new_lines))):
+    for pair in _line_pairs(old, new, work):
         if pair[0] and pair[1] and pair[0] != pair[1]:
             pairs += _by_words(*pair, word_matcher)
         else:
             pairs.append(pair)
     return [Segment(_op(*pair), *pair) for pair in _merged(pairs)]
+
+
+def line_diff(old: str, new: str, *, work: int = WORK) -> list[Segment]:
+    """As `word_diff`, of whole lines only."""
+    return [Segment(_op(*pair), *pair) for pair in _line_pairs(old, new, work)]
+
+
+def _line_pairs(old: str, new: str, work: int) -> Iterator[Pair]:
+    old_lines, new_lines = _LINE.findall(old), _LINE.findall(new)
+    return _merged(_pairs(old_lines, new_lines, _Matcher(work).blocks(old_lines, new_lines)))
 
 
 def hunks(segments: Iterable[Segment], context_lines: int = 2) -> list[Hunk]:
