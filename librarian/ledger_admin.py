@@ -10,8 +10,10 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from automation.models import Run
 from kjxlkj.notes.models import Note
@@ -83,15 +85,15 @@ class RunFilter(_LinkedFilter):
 
 @admin.register(Disclosure)
 class DisclosureAdmin(ScopedAdmin):
-    list_display = ["sent_at", "named", "part", "sent_to", "came_of", "digest", "workspace"]
+    list_display = ["when", "named", "part", "sent_to", "came_of", "digest", "workspace"]
     list_filter = [WorkspaceFilter, HostFilter, "sent_at", NoteFilter, RunFilter]
     search_fields = ["note__path"]
     search_help_text = "A part of the note's path."
     # Ids are made in the order of time, and indexed.
     ordering = ["-pk"]
     sortable_by = ()
-    readonly_fields = ["sent_at", "named", "part", "sha256", "sent_to", "came_of", "workspace"]
-    fields = ("sent_at", "named", "part", "sha256", "sent_to", "came_of", "workspace")
+    readonly_fields = ["when", "named", "part", "sha256", "sent_to", "came_of", "workspace"]
+    fields = ("when", "named", "part", "sha256", "sent_to", "came_of", "workspace")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Disclosure]:
         rows: QuerySet[Disclosure] = super().get_queryset(request).select_related("note", "workspace")
@@ -107,6 +109,16 @@ class DisclosureAdmin(ScopedAdmin):
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         return super().changelist_view(request, {"title": TITLE, **(extra_context or {})})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        told = {"title": TITLE, "subtitle": None, **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, told)
+
+    @admin.display(description="when")
+    def when(self, row: Disclosure) -> str:
+        return date_format(localtime(row.sent_at), "j M Y H:i:s")
 
     @admin.display(description="note")
     def named(self, row: Disclosure) -> SafeString:

@@ -24,7 +24,7 @@ from kjxlkj.workspaces.models import User, Workspace, WorkspaceState
 from kjxlkj.workspaces.roles import Right, may, require, scoped
 from librarian.diff import WORK, Hunk, hunks, word_diff
 from librarian.models import PromptPack
-from librarian.prompt_pack import builtin_files, builtin_pack
+from librarian.prompt_pack import MANIFEST, Stage, builtin_files, builtin_pack
 from librarian.prompt_services import save_prompt_pack, use_builtin_prompts
 
 # Nobody looks through more; reports lead to each.
@@ -181,7 +181,14 @@ def _shown(workspace: Workspace, version: str) -> Shown:
     if row is None:
         pack = builtin_pack()
         return Shown(pack.version, pack.sha256, builtin_files(), None, active is None)
-    return Shown(f"workspace {row.number}", row.sha256, row.files, row.number, row.active)
+    return Shown(f"workspace {row.number}", row.sha256, _in_order(row.files), row.number, row.active)
+
+
+def _in_order(files: Mapping[str, Any]) -> dict[str, Any]:
+    """As the built-in ones stand: the database keeps no order of names."""
+    keys = list(Stage.__dataclass_fields__)
+    named = {name: {key: files[name][key] for key in keys} for name in files[MANIFEST]["files"]}
+    return {MANIFEST: files[MANIFEST], **named}
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, list[Hunk]]]:

@@ -1,7 +1,6 @@
 """What was sent, with what prompts, and what came back: pages that are read, at any width, in both themes."""
 
 import json
-import os
 from copy import deepcopy
 from decimal import Decimal
 from uuid import uuid4
@@ -109,8 +108,6 @@ def test_nothing_scrolls_sideways_and_all_texts_stand_out(visit, owner, pages, w
         with nothing_sideways(page):
             page.goto(address)
             page.evaluate("document.querySelectorAll('main details').forEach(each => { each.open = true; })")
-        if os.environ.get("SHOTS"):
-            page.screenshot(path=f"{os.environ['SHOTS']}/{name}-{width}-{scheme}.png", full_page=True)
         assert page.evaluate(CONTRAST) == [], name
         assert page.locator("h1").count() == 1, name
         assert page.evaluate(NAMELESS) == [], name

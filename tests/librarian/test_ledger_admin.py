@@ -57,12 +57,12 @@ def test_a_row_tells_note_version_hash_host_model_and_leads_to_its_request(
     row = disclose(exchange_id=exchange.id, note_version=3)
     for address in (LIST, f"{LIST}{row.pk}/change/"):
         page = login(viewer).get(address).content.decode()
+        assert "<h1>What was sent where</h1>" in page
         for part in ("Alpha", "alpha.md", "version 3", "5" * 12, "openrouter.ai", "qwen-3", "request 7"):
             assert part in page
         assert reverse("admin:notes_note_version", args=[notes["alpha"].id, 3]) in page
         assert reverse("admin:review_exchange", args=[run.id, exchange.id]) in page
         assert reverse("admin:automation_run_change", args=[run.id]) in page
-    assert "What was sent where" in login(viewer).get(LIST).content.decode()
 
 
 def test_the_ledger_outlives_the_runs_that_are_cleared_away(login, viewer, disclose):

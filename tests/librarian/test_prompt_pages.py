@@ -71,7 +71,9 @@ def test_an_admin_puts_prompts_of_ones_own_and_sees_what_differs(login, admin, w
     assert "<code>propose.json.system_prompt</code>" in page
     assert "plan.json.system_prompt" not in page
     assert "Propose &lt;b&gt;" in page
-    assert client.get(f"{address}download/").json() == {"files": files}
+    taken = client.get(f"{address}download/").json()
+    assert taken == {"files": files}
+    assert [list(taken["files"]), list(taken["files"]["plan.json"])] == [list(files), list(files["plan.json"])]
 
 
 def test_what_is_downloaded_is_what_the_api_takes(client_for, login, admin, workspace, address, files):

@@ -53,6 +53,13 @@ def test_a_list_of_exchanges_holds_no_texts_and_one_alone_holds_them_all(client_
     ]
 
 
+def test_each_exchange_of_the_list_tells_its_status_tokens_cost_and_time(client_for, viewer, run, exchange):
+    values = {"http_status": 429, "failure": "rate_limited", "prompt_tokens": 9, "cost": "0.012500", "latency_ms": 70}
+    Exchange.objects.filter(pk=exchange.pk).update(**values)
+    (row,) = client_for(viewer).get(f"/api/automation/runs/{run.id}/exchanges").json()["results"]
+    assert {name: row[name] for name in values} == values
+
+
 def test_an_exchange_of_another_run_is_not_found(client_for, viewer, run, exchange):
     answer = client_for(viewer).get(f"/api/automation/runs/{run.id}/exchanges/{NOBODY}")
     assert (answer.status_code, answer.json()["code"]) == (404, "EXCHANGE_NOT_FOUND")
