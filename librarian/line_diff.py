@@ -18,6 +18,11 @@ class Line:
     pieces: Pieces
     """What the line is made of: (it differs from the other side, text)."""
 
+    @property
+    def element(self) -> str:
+        """Of HTML."""
+        return {"delete": "del", "insert": "ins", "equal": "span"}[self.op]
+
 
 @dataclass(frozen=True, slots=True)
 class LineHunk:

@@ -48,6 +48,7 @@ def exchange(request: HttpRequest, run_id: UUID, exchange_id: UUID) -> HttpRespo
     chosen = as_uuid(request.GET.get("with", "")) or _before(found)
     others = Exchange.objects.filter(run=run, index=found.index).exclude(pk=found.pk)
     other = others.filter(pk=chosen).first() if chosen else None
+    pair = sorted((found, other), key=lambda each: each.created_at) if other else []
     context = {
         "title": f"Request {found.index}, {found.stage}, attempt {found.attempt}",
         "run": run,
@@ -55,7 +56,8 @@ def exchange(request: HttpRequest, run_id: UUID, exchange_id: UUID) -> HttpRespo
         "texts": [(_words(name), getattr(found, name)) for name in _TEXTS if getattr(found, name)],
         "tries": tries,
         "other": other,
-        "comparisons": _comparisons(other, found) if other else [],
+        "pair": pair,
+        "comparisons": _comparisons(*pair) if pair else [],
     }
     return _page(request, "librarian/exchange.html", context)
 

@@ -66,7 +66,7 @@ def test_a_request_is_shown_whole_and_beside_the_answer_before(client, run):
     made = add_exchange(run, stage="validate_repair", response="Another answer.")
     page = client.get(reverse("admin:review_exchange", args=[run.pk, made.pk])).content.decode()
     assert "What? &lt;script&gt;" in page
-    assert "What changed since" in page
+    assert "What changed from" in page
     assert "<script>alert" not in page
 
 
@@ -87,8 +87,11 @@ def test_any_two_tries_of_a_request_can_be_compared(client, run):
     page = client.get(address, {"with": str(first.pk)}).content.decode()
     assert "<del><b>One</b>.\n</del><ins><b>Three</b>.\n</ins>" in page
     assert "What<b> then</b>?" in page or "What <b>then</b>?" in page
+    backwards = client.get(reverse("admin:review_exchange", args=[run.pk, first.pk]), {"with": str(last.pk)})
+    assert "What changed from propose, attempt 1, to propose, attempt 3" in backwards.content.decode()
+    assert "<del><b>One</b>.\n</del><ins><b>Three</b>.\n</ins>" in backwards.content.decode()
     for other in (elsewhere.pk, last.pk):
-        assert "What changed since" not in client.get(address, {"with": str(other)}).content.decode()
+        assert "What changed from" not in client.get(address, {"with": str(other)}).content.decode()
     assert "<del><b>Two</b>" in client.get(address, {"with": "nonsense"}).content.decode()
 
 
@@ -141,7 +144,7 @@ def test_answers_of_different_stages_are_not_compared(client, run):
     add_exchange(run, stage="plan", response="One answer.")
     made = add_exchange(run, stage="propose", response="Another answer.")
     page = client.get(reverse("admin:review_exchange", args=[run.pk, made.pk])).content.decode()
-    assert "What changed since" not in page
+    assert "What changed from" not in page
 
 
 def test_a_run_without_a_report_says_so(client, run):
