@@ -16,6 +16,8 @@ from librarian.protocol import ProtocolError, neutralise, parse_response, restor
 FLOOR_MB_PER_SECOND = 20
 # Of the time for twice the size to the time for the size: 2 is linear, 4 is quadratic, between lies the noise.
 MOST_GROWTH = 3
+# What takes less than this tells how memory is come by.
+LEAST_SECONDS = 0.001
 HEAD = "<librarian_response><request_id>r</request_id><status>ok</status><summary>s</summary><operations>"
 OPERATION = (
     "<operation><operation_id>{id}</operation_id><kind>rewrite_note</kind><target_note_id>n</target_note_id>"
@@ -109,7 +111,7 @@ def main(size: int = 1_000_000) -> None:
         once, twice = build(size), build(2 * size)
         seconds, seconds_twice = best(work, once), best(work, twice)
         speeds[name] = speed = len(twice.encode()) / seconds_twice / 1e6
-        growths[name] = growth = seconds_twice / seconds
+        growths[name] = growth = seconds_twice / max(seconds, LEAST_SECONDS)
         mark = "" if speed >= FLOOR_MB_PER_SECOND else f"  below {FLOOR_MB_PER_SECOND}"
         print(f"{name:<40}{len(twice) // 1000:>8}{speed:>10.1f}{growth:>8.2f}{mark}")
     slowest, steepest = min(speeds, key=speeds.__getitem__), max(growths, key=growths.__getitem__)

@@ -42,7 +42,17 @@ def alternatives(names: Iterable[str]) -> str:
 
 def tag_expression(names: Iterable[str], slash: str = "/?") -> str:
     """Groups: 1 the slash of a closer, 2 the name, 3 the slash of an empty element."""
-    return rf"<({slash})({alternatives(names)}){_ATTRIBUTES}\s*+(/?)>"
+    return f"<{_behind_bracket(names, slash)}"
+
+
+def element_expression(grammar: Grammar) -> str:
+    """A tag; or, whole, a short leaf that needs no second look, as nearly all are: groups 1 its name, 2 its text."""
+    leaf = rf"(?-i:({alternatives(grammar.short_leaves)})>([^<]*+)</\1>)"
+    return f"<(?:{leaf}|{_behind_bracket(grammar.names)})"
+
+
+def _behind_bracket(names: Iterable[str], slash: str = "/?") -> str:
+    return rf"({slash})({alternatives(names)}){_ATTRIBUTES}\s*+(/?)>"
 
 
 REQUEST = Grammar(

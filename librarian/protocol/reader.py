@@ -6,7 +6,7 @@ from functools import cache
 from typing import NoReturn
 
 from librarian.protocol.findings import PARSE_FAILED, PROTOCOL_INVALID, Findings
-from librarian.protocol.grammar import FLAGS, RESPONSE, Grammar, alternatives, tag_expression
+from librarian.protocol.grammar import FLAGS, RESPONSE, Grammar, element_expression, tag_expression
 from librarian.protocol.neutralise import restore
 
 _UNKNOWN_TAG = re.compile(r"</?+([a-z][\w:.-]*+)[^<>]*+>", FLAGS)
@@ -15,37 +15,38 @@ _HOW_TO_QUOTE = "A tag that is only quoted begins with ‹\\ instead of <."
 
 _OPERATION = RESPONSE.containers["operation"]
 _BODY_END = re.compile(
+    # All alternatives behind one “</”: re then skips to the next of them, instead of trying every character.
     # Its closer, where a tag follows that can only be the protocol's …
-    r"</body_markdown\s*+>\s*+"
+    r"</(?:body_markdown\s*+>\s*+"
     rf"(?=(?:{tag_expression(_OPERATION | {'operation', 'operations', 'warnings', RESPONSE.root}, slash='')}"
     rf"|{tag_expression({'body_markdown', 'operation', 'operations', RESPONSE.root}, slash='/')}))"
     # … or a sequence that shows that the closer was forgotten.
-    r"|(?P<beyond></operation\s*+>[^<]*+<(?:operation|/operations)\s*+>"
-    rf"|</operations\s*+>[^<]*+<(?:warnings|/{RESPONSE.root})\s*+>)",
+    r"|(?P<beyond>operation\s*+>[^<]*+<(?:operation|/operations)\s*+>"
+    rf"|operations\s*+>[^<]*+<(?:warnings|/{RESPONSE.root})\s*+>))",
     FLAGS,
 )
 
 
-TEXT = "#text"
-"""Name of the children that hold the text between the tags, where text may stand."""
-
-_NO_CHILDREN: dict[str, "list[Node]"] = {}  # of all plain leaves, of which there are many: never written
+Leaf = tuple[str, int]
+"""Its text, restored and with its white space, and its place. A tuple, as an object costs five times as much."""
 
 
 @dataclass(slots=True)
 class Node:
+    """A container."""
+
     name: str
     place: int
-    text: str = ""
-    """Of a leaf: restored, its white space kept. Of a container: the first text in it that was ignored."""
-    children: dict[str, "list[Node]"] = field(default_factory=dict)
+    leaves: dict[str, Leaf] = field(default_factory=dict)
+    nodes: dict[str, "list[Node]"] = field(default_factory=dict)
+    items: list[Leaf] = field(default_factory=list)
+    """The leaves that may be repeated: no container holds two kinds of them."""
+    texts: list[str] = field(default_factory=list)
+    """What stands between its tags: all of it where text may stand, elsewhere the first, which is ignored."""
 
-    def first(self, name: str) -> "Node | None":
-        nodes = self.children.get(name)
+    def node(self, name: str) -> "Node | None":
+        nodes = self.nodes.get(name)
         return nodes[0] if nodes else None
-
-    def all(self, name: str) -> "list[Node]":
-        return self.children.get(name, [])
 
 
 def normalise(text: str, max_bytes: int, findings: Findings) -> str:
@@ -85,9 +86,8 @@ def _tag_expression(grammar: Grammar) -> re.Pattern[str]:
 
 
 @cache
-def _plain_leaf_expression(grammar: Grammar) -> re.Pattern[str]:
-    """A whole short leaf that needs no second look, as nearly all are: groups 1 name, 2 text."""
-    return re.compile(rf"\s*+<({alternatives(grammar.short_leaves)})>([^<]*+)</\1>", re.ASCII)
+def _element_expression(grammar: Grammar) -> re.Pattern[str]:
+    return re.compile(element_expression(grammar), FLAGS)
 
 
 def read_document(start: int, grammar: Grammar, findings: Findings, *, strict: bool = False) -> Node:
@@ -117,88 +117,89 @@ class _Reader:
         self.grammar, self.findings, self.strict = grammar, findings, strict
         self.text = findings.text
         self.tag = _tag_expression(grammar)
-        self.plain_leaf = _plain_leaf_expression(grammar)
+        self.element = _element_expression(grammar)
 
     def read(self, opener: re.Match[str]) -> tuple[Node, int]:
         """The root and the offset behind its closer."""
         root = Node(self.grammar.root, opener.start())
         self._bear_form(opener, root.name)
-        open_nodes, place = ([] if opener[3] else [root]), opener.end()
-        while open_nodes:
-            parent = open_nodes[-1]
-            if plain := self.plain_leaf.match(self.text, place):
-                self._add(parent, Node(plain[1], plain.start(1), restore(plain[2]), _NO_CHILDREN))
-                place = plain.end()
-                continue
-            tag = self.tag.search(self.text, place) or self._unclosed(parent)
-            if tag.start() != place:
-                self._between(parent, place, tag.start())
-            place = tag.end()
-            if tag[1]:
-                self._expect_closer_of(parent, tag)
-                open_nodes.pop()
-                continue
-            child = Node(tag[2].lower(), tag.start())
-            self._add(parent, child)
-            self._bear_form(tag, child.name)
-            if tag[3]:
-                continue
-            if child.name in self.grammar.containers:
-                open_nodes.append(child)
-            else:
-                place = self._leaf(child, place)
-        return root, place
+        return root, (opener.end() if opener[3] else self._children(root, opener.end()))
 
-    def _add(self, parent: Node, child: Node) -> None:
-        name = child.name
+    def _children(self, parent: Node, place: int) -> int:
+        """Read up to the closer; returns the offset behind it. The grammar bounds the depth."""
+        allowed, repeated = self.grammar.containers[parent.name], self.grammar.repeated
+        leaves, nodes = parent.leaves, parent.nodes
+        while True:
+            element = self.element.search(self.text, place) or self._unclosed(parent.name, parent.place)
+            start, end = element.span()
+            if start != place:
+                self._between(parent, place, start)
+            plain_leaf, text, slash, written, empty = element.groups()
+            name, place = plain_leaf or written.lower(), end
+            if not plain_leaf and (written != name or end - start > len(slash) + len(name) + 2):
+                self._bear_form(element, name)
+            if slash:
+                self._expect_closer_of(parent, name, start)
+                return end
+            if name not in allowed or name in leaves or name in nodes:
+                self._admit(parent, name, start)
+            if not plain_leaf and name in self.grammar.containers:
+                nodes.setdefault(name, []).append(Node(name, start))
+                place = end if empty else self._children(nodes[name][-1], end)
+                continue
+            if not plain_leaf and not empty:
+                text, place = self._leaf(name, start, end)
+            if name in repeated:
+                parent.items.append((restore(text or ""), start))
+            else:
+                leaves.setdefault(name, (restore(text or ""), start))
+
+    def _admit(self, parent: Node, name: str, place: int) -> None:
+        """Refuse a child that may not stand here, or not again."""
         if name not in self.grammar.containers[parent.name]:
             message = f"<{name}> may not stand in <{parent.name}>. Move it, or write the closer missing before it."
-            self.findings.fatal(PROTOCOL_INVALID, name, child.place, message)
-        if name in parent.children and name not in self.grammar.repeated:
+            self.findings.fatal(PROTOCOL_INVALID, name, place, message)
+        if name not in self.grammar.repeated:
             message = f"<{name}> stands more than once in its <{parent.name}>. Write it once."
-            self.findings.fault(PROTOCOL_INVALID, name, child.place, message)
-        parent.children.setdefault(name, []).append(child)
+            self.findings.fault(PROTOCOL_INVALID, name, place, message)
 
-    def _leaf(self, leaf: Node, start: int) -> int:
-        """Read raw text up to the leaf's closer; returns the offset behind it."""
-        if leaf.name == "body_markdown" and self.grammar is RESPONSE:
-            return self._body(leaf, start)
-        closer = self.tag.search(self.text, start) or self._unclosed(leaf)
-        if not closer[1] or closer[2].lower() != leaf.name:
+    def _leaf(self, name: str, place: int, start: int) -> tuple[str, int]:
+        """The raw text up to the leaf's closer, and the offset behind that."""
+        if name == "body_markdown" and self.grammar is RESPONSE:
+            return self._body(place, start)
+        closer = self.tag.search(self.text, start) or self._unclosed(name, place)
+        if not closer[1] or closer[2].lower() != name:
             inside = f"<{closer[1]}{closer[2]}>"
-            message = f"{inside} in <{leaf.name}>. Close it first with </{leaf.name}>. {_HOW_TO_QUOTE}"
-            self.findings.fatal(PROTOCOL_INVALID, leaf.name, closer.start(), message)
-        self._bear_form(closer, leaf.name)
-        leaf.text = restore(self.text[start : closer.start()])
-        return closer.end()
+            message = f"{inside} in <{name}>. Close it first with </{name}>. {_HOW_TO_QUOTE}"
+            self.findings.fatal(PROTOCOL_INVALID, name, closer.start(), message)
+        self._bear_form(closer, name)
+        return self.text[start : closer.start()], closer.end()
 
-    def _body(self, body: Node, start: int) -> int:
+    def _body(self, place: int, start: int) -> tuple[str, int]:
         """A body may quote its own closer: what follows decides whether one is meant (never guessed)."""
-        end = _BODY_END.search(self.text, start) or self._unclosed(body)
-        if end["beyond"]:
+        end = _BODY_END.search(self.text, start) or self._unclosed("body_markdown", place)
+        opener, closer, beyond = end.group(2, 5, "beyond")  # the names that the two `tag_expression`s found
+        if beyond:
             message = (
                 "<body_markdown> does not end before </operation>: write </body_markdown> and right behind it a tag."
             )
-            self.findings.fatal(PROTOCOL_INVALID, body.name, end.start(), message)
-        following = self.tag.match(self.text, end.end())
-        assert following  # noqa: S101  # the expression ends where a tag begins
-        name = following[2].lower()
+            self.findings.fatal(PROTOCOL_INVALID, "body_markdown", end.start(), message)
         # A sibling seen before ends the body too: the main loop then tells of the duplicate.
-        if name != "operation" if following[1] else name not in _OPERATION:
-            message = f"<{following[1]}{name}> behind </body_markdown>: close <operation> first. {_HOW_TO_QUOTE}"
-            self.findings.fatal(PROTOCOL_INVALID, body.name, end.start(), message)
-        closed = self.text.index(">", end.start()) + 1
-        body.text = restore(self.text[start : end.start()])
-        return closed
+        if closer.lower() != "operation" if closer else opener.lower() not in _OPERATION:
+            following = f"/{closer}" if closer else opener
+            message = f"<{following.lower()}> behind </body_markdown>: close <operation> first. {_HOW_TO_QUOTE}"
+            self.findings.fatal(PROTOCOL_INVALID, "body_markdown", end.start(), message)
+        return self.text[start : end.start()], self.text.index(">", end.start()) + 1
 
     def _between(self, parent: Node, start: int, end: int) -> None:
         between = self.text[start:end]
         if between.isspace():
             return
         if parent.name in self.grammar.texts:
-            parent.children.setdefault(TEXT, []).append(Node(TEXT, start, restore(between)))
+            parent.texts.append(restore(between))
             return
-        parent.text = parent.text or between.strip()
+        if not parent.texts:
+            parent.texts.append(between.strip())
         if unknown := _UNKNOWN_TAG.search(between):
             message = f"<{unknown[1][:40]}> is not a tag of the protocol. Leave it out."
             if self.strict:
@@ -209,22 +210,19 @@ class _Reader:
             self.findings.notice("stray_text", start, f"Text between the tags of <{parent.name}> was ignored.")
 
     def _bear_form(self, tag: re.Match[str], name: str) -> None:
-        if len(tag[0]) == len(name) + 2 + len(tag[1]) and tag[2] == name:
-            return
-        if tag[2] != name:
+        *_, written, empty = tag.groups()
+        if written != name:
             self.findings.notice("case", tag.start(), f"Tag names are written in lower case: <{name}>.")
-        if tag[3]:
+        if empty:
             self.findings.notice("empty_element", tag.start(), f"<{name}/> was read as an empty <{name}>.")
         if "=" in tag[0]:
             self.findings.notice("attributes", tag.start(), f"The attributes of <{name}> were ignored.")
 
-    def _expect_closer_of(self, parent: Node, tag: re.Match[str]) -> None:
-        name = tag[2].lower()
-        self._bear_form(tag, name)
+    def _expect_closer_of(self, parent: Node, name: str, place: int) -> None:
         if name != parent.name:
             message = f"</{name}> closes nothing here: <{parent.name}> is open. Write </{parent.name}> first."
-            self.findings.fatal(PROTOCOL_INVALID, name, tag.start(), message)
+            self.findings.fatal(PROTOCOL_INVALID, name, place, message)
 
-    def _unclosed(self, node: Node) -> NoReturn:
-        message = f"<{node.name}> is never closed. Write </{node.name}>, and end with </{self.grammar.root}>."
-        self.findings.fatal(PROTOCOL_INVALID, node.name, node.place, message)
+    def _unclosed(self, name: str, place: int) -> NoReturn:
+        message = f"<{name}> is never closed. Write </{name}>, and end with </{self.grammar.root}>."
+        self.findings.fatal(PROTOCOL_INVALID, name, place, message)

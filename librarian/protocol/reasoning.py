@@ -8,7 +8,8 @@ _BLOCKS = re.compile(
     r"(?:\s*+(?:<think>.*?</think>|<thought>.*?</thought>|<thinking>.*?</thinking>|\[think\].*?\[/think\]))*+",
     FLAGS | re.DOTALL,
 )
-_CLOSER = re.compile(r"</(?:think|thought|thinking)>|\[/think\]", FLAGS)
+# Begins with the one character that both forms share: re skips to it, and “/” is rarer than “<”.
+_CLOSER = re.compile(r"/(?:(?<=</)(?:think|thought|thinking)>|(?<=\[/)think\])", FLAGS)
 _ROOT = re.compile(tag_expression({RESPONSE.root}, slash=""), FLAGS)
 _ANSWER = re.compile(rf"\s*+(?:```\w*+\s*+)?<{RESPONSE.root}[\s>/]", FLAGS)
 

@@ -68,58 +68,63 @@ def parse_request(text: str) -> Request:
         request_id=reader.text(root, "request_id"),
         goal=reader.text(root, "goal"),
         scope=reader.text(root, "scope"),
-        sources=tuple(reader.source(node) for node in reader.child(root, "source_bundle").all("source")),
-        taxonomy=tuple(node.text for node in reader.child(root, "taxonomy").all("topic")),
-        constraints=reader.constraints(reader.child(root, "constraints")),
+        sources=tuple(map(reader.source, reader.node(root, "source_bundle").nodes.get("source", ()))),
+        taxonomy=_texts(reader.node(root, "taxonomy")),
+        constraints=reader.constraints(reader.node(root, "constraints")),
         output_contract=reader.text(root, "output_contract"),
-        existing_tags=reader.list(root, "existing_tags", "tag"),
+        existing_tags=_texts(root.node("existing_tags")),
     )
     findings.raise_faults()
     return request
+
+
+def _texts(container: Node | None) -> tuple[str, ...]:
+    """Of a list; empty where there is none."""
+    return tuple(text for text, _ in container.items) if container else ()
 
 
 class _RequestReader:
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
 
-    def child(self, parent: Node, name: str) -> Node:
-        node = parent.first(name)
-        if node is None:
-            self.findings.fault(PARSE_FAILED, name, parent.place, f"<{parent.name}> has no <{name}>.")
-            return Node(name, parent.place)
-        return node
+    def node(self, parent: Node, name: str) -> Node:
+        return parent.node(name) or Node(name, self._missing(parent, name))
 
     def text(self, parent: Node, name: str) -> str:
-        return self.child(parent, name).text
-
-    def list(self, parent: Node, name: str, item: str) -> tuple[str, ...]:
-        """Empty where there is no such container."""
-        node = parent.first(name)
-        return tuple(each.text for each in node.all(item)) if node else ()
+        leaf = parent.leaves.get(name)
+        if leaf is None:
+            self._missing(parent, name)
+            return ""
+        return leaf[0]
 
     def source(self, node: Node) -> Source:
         return Source(
             source_id=self.text(node, "source_id"),
             path=self.text(node, "path"),
             title=self.text(node, "title"),
-            tags=tuple(tag.text for tag in self.child(node, "tags").all("tag")),
+            tags=_texts(self.node(node, "tags")),
             kind=self.text(node, "kind"),
             body_markdown=self.text(node, "body_markdown"),
             is_complete=self._flag(node, "is_complete"),
-            related_notes=self.list(node, "related_notes", "related_note"),
-            link_candidates=self.list(node, "link_candidates", "candidate"),
+            related_notes=_texts(node.node("related_notes")),
+            link_candidates=_texts(node.node("link_candidates")),
         )
 
     def constraints(self, node: Node) -> Constraints:
-        kinds = node.first("allowed_kinds")
+        kinds = node.leaves.get("allowed_kinds")
         return Constraints(
             strict_mode=self._flag(node, "strict_mode"),
             max_operations=self._count(node, "max_operations"),
             allow_delete=self._flag(node, "allow_delete"),
-            allowed_kinds=None if kinds is None else tuple(kinds.text.split()),
+            allowed_kinds=None if kinds is None else tuple(kinds[0].split()),
             style_profile=self.text(node, "style_profile"),
             taxonomy_closed=self._flag(node, "taxonomy_closed"),
         )
+
+    def _missing(self, parent: Node, name: str) -> int:
+        """Tells the fault, and returns its place."""
+        self.findings.fault(PARSE_FAILED, name, parent.place, f"<{parent.name}> has no <{name}>.")
+        return parent.place
 
     def _flag(self, parent: Node, name: str) -> bool:
         value = self.text(parent, name).strip()

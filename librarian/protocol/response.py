@@ -6,7 +6,7 @@ from librarian.protocol.findings import PARSE_FAILED, PROTOCOL_INVALID, Findings
 from librarian.protocol.grammar import RESPONSE
 from librarian.protocol.messages import STATUSES, Link, ProposedOperation, Response
 from librarian.protocol.operations import read_operation
-from librarian.protocol.reader import TEXT, Node, normalise, read_document
+from librarian.protocol.reader import Node, normalise, read_document
 from librarian.protocol.reasoning import end_of_reasoning
 from librarian.protocol.values import required_text
 from librarian.protocol.writer import container, leaf
@@ -90,7 +90,7 @@ def _request_id(root: Node, expected: str, findings: Findings) -> str:
     value = required_text(root, "request_id", findings)
     if value and value != expected:
         message = f"{quote(value)} is not the request_id of this request. Copy it from the request: {expected}."
-        findings.fault(PROTOCOL_INVALID, "request_id", root.children["request_id"][0].place, message)
+        findings.fault(PROTOCOL_INVALID, "request_id", root.leaves["request_id"][1], message)
     return value
 
 
@@ -98,26 +98,29 @@ def _status(root: Node, findings: Findings) -> str:
     value = required_text(root, "status", findings).lower()
     if value and value not in STATUSES:
         message = f"{quote(value)} is not a status. Write one of {', '.join(STATUSES)}."
-        findings.fault(PARSE_FAILED, "status", root.children["status"][0].place, message)
+        findings.fault(PARSE_FAILED, "status", root.leaves["status"][1], message)
     return value
 
 
 def _summary(root: Node, findings: Findings) -> str:
-    summary = root.first("summary")
+    summary = root.leaves.get("summary")
     if summary is None:
         findings.fault(PARSE_FAILED, "summary", root.place, "<summary> is missing. Say in it what you propose.")
         return ""
-    return summary.text.strip()
+    return summary[0].strip()
 
 
 def _operations(root: Node, findings: Findings) -> tuple[ProposedOperation, ...]:
-    node = root.first("operations")
-    if node is None or not node.children:
+    node = root.node("operations")
+    if node is None or not node.nodes:
         _check_nothing_meant(root, node, findings)
         return ()
     seen: set[str] = set()
     operations = []
-    for child in node.all("operation"):
+    # Each is dropped once it was read: thousands of them need less memory, and less time to come by it.
+    children = node.nodes.pop("operation")[::-1]
+    while children:
+        child = children.pop()
         operation = read_operation(child, findings)
         if operation.operation_id and operation.operation_id in seen:
             message = f"operation_id {quote(operation.operation_id)} is used twice. Number the operations."
@@ -129,23 +132,23 @@ def _operations(root: Node, findings: Findings) -> tuple[ProposedOperation, ...]
 
 def _check_nothing_meant(root: Node, operations: Node | None, findings: Findings) -> None:
     """No operations are no proposals only where the answer declines, or says nothing in their place."""
-    status = root.first("status")
-    if status and status.text.strip().lower() in STATUSES[1:]:
+    status = root.leaves.get("status")
+    if status and status[0].strip().lower() in STATUSES[1:]:
         return
     if operations is None:
         message = "<operations> is missing. Write it, empty if you propose nothing."
         findings.fault(PARSE_FAILED, "operations", root.place, message)
-    elif operations.text:
+    elif operations.texts:
         message = (
-            f"<operations> holds {quote(operations.text)} and no <operation>. "
+            f"<operations> holds {quote(operations.texts[0])} and no <operation>. "
             "Write an <operation> for each proposal, or nothing if you propose nothing."
         )
         findings.fault(PARSE_FAILED, "operations", operations.place, message)
 
 
 def _warnings(root: Node) -> tuple[str, ...]:
-    node = root.first("warnings")
+    node = root.node("warnings")
     if node is None:
         return ()
-    texts = (child.text.strip() for child in node.all("warning") + node.all(TEXT))
-    return tuple(text for text in texts if text)
+    texts = [*(text for text, _ in node.items), *node.texts]
+    return tuple(filter(None, map(str.strip, texts)))
