@@ -16,6 +16,7 @@ from benchmarks.figures import FIGURES_FILE, gathered, print_table
 
 NAMES = (
     "protocol",
+    "diff",
     "import_export",
     "rules",
     "pages",

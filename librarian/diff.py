@@ -10,7 +10,8 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from difflib import Match, SequenceMatcher
+from itertools import accumulate
 from typing import Literal, NamedTuple
 
 Op = Literal["equal", "delete", "insert", "replace"]
@@ -20,8 +21,11 @@ Pair = tuple[str, str]
 Block = tuple[int, int, int]
 """Equal run: start in a, start in b, length."""
 
-WORK = 3_000_000
+WORK = 1_000_000
 """Budget of one diff in steps of difflib's inner loop, for lines and again for words."""
+
+_PAIR_STEPS = 400
+"""What it costs in steps to take one changed place apart, difflib aside."""
 
 _MAX_DEPTH = 3
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
@@ -120,6 +124,13 @@ class _Matcher:
     def __init__(self, work: int) -> None:
         self.left = work
 
+    def affords(self, steps: int) -> bool:
+        """If so, they are charged."""
+        if steps > self.left:
+            return False
+        self.left -= steps
+        return True
+
     def blocks(self, a: Sequence[str], b: Sequence[str], depth: int = 0) -> Iterator[Block]:
         """In rising order on both sides, not overlapping."""
         head, tail = _common_ends(a, b)
@@ -134,15 +145,17 @@ class _Matcher:
 
     def _middle(self, a: Sequence[str], b: Sequence[str], depth: int) -> Iterable[Block]:
         in_b = Counter(b)
-        hits = sum(in_b[item] for item in a)
+        steps = [0, *accumulate(1 + in_b.get(item, 0) for item in a)]
+        hits = steps[-1] - len(a)
         if not hits:
             return ()
         # Each round of difflib looks at every hit at most, and finds a block of at least one item.
-        worst = (hits + len(a)) * (2 * min(len(a), len(b), hits) + 1)
+        worst = steps[-1] * (2 * min(len(a), len(b), hits) + 1)
         if worst <= self.left:
-            # Charged in part: the worst case needs a split at the end in each round, which is rare.
-            self.left -= worst // 8
-            return SequenceMatcher(None, a, b, autojunk=False).get_matching_blocks()[:-1]
+            counting = _Counting(a, b, steps)
+            blocks = counting.get_matching_blocks()[:-1]
+            self.left -= counting.taken
+            return blocks
         if depth < _MAX_DEPTH and (anchors := _anchors(a, b)):
             return self._between(a, b, anchors, depth)
         if len(a) == len(b):
@@ -159,6 +172,18 @@ class _Matcher:
             if i < len(a):
                 yield i, j, 1
             start_a, start_b = i + 1, j + 1
+
+
+class _Counting(SequenceMatcher[str]):
+    """Counts the steps of its inner loop; `steps` has how many all items before each of `a` take."""
+
+    def __init__(self, a: Sequence[str], b: Sequence[str], steps: list[int]) -> None:
+        super().__init__(None, a, b, autojunk=False)
+        self.size, self.steps, self.taken = len(a), steps, 0
+
+    def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:
+        self.taken += self.steps[self.size if ahi is None else ahi] - self.steps[alo]
+        return super().find_longest_match(alo, ahi, blo, bhi)
 
 
 def _common_ends(a: Sequence[str], b: Sequence[str]) -> tuple[int, int]:
@@ -197,11 +222,17 @@ def _anchors(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
 
 
 def _by_words(old: str, new: str, matcher: _Matcher) -> Iterator[Pair]:
+    if not matcher.affords(_PAIR_STEPS):
+        yield old, new
+        return
     old_words, new_words = _SPACED_WORD.findall(old), _SPACED_WORD.findall(new)
     # Spaces go with the word before them, which halves the work, but do not make it another word.
     bare_old, bare_new = [w.rstrip() or w for w in old_words], [w.rstrip() or w for w in new_words]
     for pair in _merged(_pairs(old_words, new_words, matcher.blocks(bare_old, bare_new))):
-        yield from _trimmed(*pair)
+        if pair[0] != pair[1] and matcher.affords(_PAIR_STEPS):
+            yield from _trimmed(*pair)
+        else:
+            yield pair
 
 
 def _pairs(a: list[str], b: list[str], blocks: Iterable[Block]) -> Iterator[Pair]:
@@ -225,7 +256,9 @@ def _pairs(a: list[str], b: list[str], blocks: Iterable[Block]) -> Iterator[Pair
 
 def _trimmed(old: str, new: str) -> Iterable[Pair]:
     """A replacement without the words and spaces at its ends that are the same on both sides."""
-    if old == new or not (old and new) or (old[0] != new[0] and old[-1] != new[-1]):
+    if not (old and new) or (old[0] != new[0] and old[-1] != new[-1]):
+        return ((old, new),)
+    if old.isspace() and new.isspace():
         return ((old, new),)
     a, b = _PIECE.findall(old), _PIECE.findall(new)
     head, tail = _common_ends(a, b)

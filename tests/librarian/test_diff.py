@@ -165,9 +165,17 @@ def test_all_gaps_share_one_budget():
     old, new = (
         "".join(f"only {n}\n" + "\n".join(rng.choices("ab", k=100)) + "\n" for n in range(20)) for _ in range(2)
     )
-    enough_for_one = 1_200_000
+    enough_for_one = 1_040_000
     one = lines_executed(lambda: word_diff(old, new, work=enough_for_one))
-    assert 3 * one < lines_executed(lambda: word_diff(old, new, work=20 * enough_for_one))
+    assert 1.5 * one < lines_executed(lambda: word_diff(old, new, work=20 * enough_for_one))
+
+
+def test_changed_lines_beyond_the_budget_are_shown_whole():
+    old = "".join(f"kept {n}\nold {n}\n" for n in range(10))
+    new = old.replace("old", "new")
+    whole = Segment("replace", "old 9\n", "new 9\n")
+    assert whole in word_diff(old, new, work=1_000)
+    assert whole not in word_diff(old, new)
 
 
 def numbered(first: int, last: int) -> str:
