@@ -6,28 +6,20 @@ a gap beyond it is shown as one replacement. First by lines, then by words withi
 """
 
 import re
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from difflib import Match, SequenceMatcher
-from itertools import accumulate
 from typing import Literal, NamedTuple
+
+from librarian.matching import WORK, Block, Matcher, common_ends
 
 Op = Literal["equal", "delete", "insert", "replace"]
 PartOp = Literal["equal", "delete", "insert"]
 Pair = tuple[str, str]
 """What stands at one place in the old and in the new text."""
-Block = tuple[int, int, int]
-"""Equal run: start in a, start in b, length."""
-
-WORK = 1_000_000
-"""Budget of one diff in steps of difflib's inner loop, for lines and again for words."""
 
 _PAIR_STEPS = 400
 """What it costs in steps to take one changed place apart, difflib aside."""
 
-_MAX_DEPTH = 3
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 # No spaces part the words of Chinese and Japanese: each character of theirs counts as a word.
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -60,7 +52,7 @@ def only_whitespace_changed(old: str, new: str) -> bool:
 
 def word_diff(old: str, new: str, *, work: int = WORK) -> list[Segment]:
     """The segments' old sides make up `old`, their new sides `new`; neighbours differ in `op`."""
-    word_matcher = _Matcher(work)
+    word_matcher = Matcher(work)
     pairs: list[Pair] = []
     for pair in _line_pairs(old, new, work):
         if pair[0] and pair[1] and pair[0] != pair[1]:
@@ -77,7 +69,7 @@ def line_diff(old: str, new: str, *, work: int = WORK) -> list[Segment]:
 
 def _line_pairs(old: str, new: str, work: int) -> Iterator[Pair]:
     old_lines, new_lines = _LINE.findall(old), _LINE.findall(new)
-    return _merged(_pairs(old_lines, new_lines, _Matcher(work).blocks(old_lines, new_lines)))
+    return _merged(_pairs(old_lines, new_lines, Matcher(work).blocks(old_lines, new_lines)))
 
 
 def hunks(segments: Iterable[Segment], context_lines: int = 2) -> list[Hunk]:
@@ -118,110 +110,7 @@ def _fold(text: str, before: Segment | None, is_last: bool, context_lines: int) 
     return "".join(lines[:head]), hidden, "".join(lines[head + hidden :])
 
 
-class _Matcher:
-    """Finds equal runs of two sequences while its budget lasts."""
-
-    def __init__(self, work: int) -> None:
-        self.left = work
-
-    def affords(self, steps: int) -> bool:
-        """If so, they are charged."""
-        if steps > self.left:
-            return False
-        self.left -= steps
-        return True
-
-    def blocks(self, a: Sequence[str], b: Sequence[str], depth: int = 0) -> Iterator[Block]:
-        """In rising order on both sides, not overlapping."""
-        head, tail = _common_ends(a, b)
-        if head:
-            yield 0, 0, head
-        middle_a, middle_b = a[head : len(a) - tail], b[head : len(b) - tail]
-        if middle_a and middle_b:
-            for i, j, length in self._middle(middle_a, middle_b, depth):
-                yield i + head, j + head, length
-        if tail:
-            yield len(a) - tail, len(b) - tail, tail
-
-    def _middle(self, a: Sequence[str], b: Sequence[str], depth: int) -> Iterable[Block]:
-        in_b = Counter(b)
-        steps = [0, *accumulate(1 + in_b.get(item, 0) for item in a)]
-        hits = steps[-1] - len(a)
-        if not hits:
-            return ()
-        # Each round of difflib looks at every hit at most, and finds a block of at least one item.
-        worst = steps[-1] * (2 * min(len(a), len(b), hits) + 1)
-        if worst <= self.left:
-            counting = _Counting(a, b, steps)
-            blocks = counting.get_matching_blocks()[:-1]
-            self.left -= counting.taken
-            return blocks
-        if depth < _MAX_DEPTH and (anchors := _anchors(a, b)):
-            return self._between(a, b, anchors, depth)
-        if len(a) == len(b):
-            return ((i, i, 1) for i in range(len(a)) if a[i] == b[i])
-        return ()
-
-    def _between(
-        self, a: Sequence[str], b: Sequence[str], anchors: list[tuple[int, int]], depth: int
-    ) -> Iterator[Block]:
-        start_a = start_b = 0
-        for i, j in [*anchors, (len(a), len(b))]:
-            for x, y, length in self.blocks(a[start_a:i], b[start_b:j], depth + 1):
-                yield x + start_a, y + start_b, length
-            if i < len(a):
-                yield i, j, 1
-            start_a, start_b = i + 1, j + 1
-
-
-class _Counting(SequenceMatcher[str]):
-    """Counts the steps of its inner loop; `steps` has how many all items before each of `a` take."""
-
-    def __init__(self, a: Sequence[str], b: Sequence[str], steps: list[int]) -> None:
-        super().__init__(None, a, b, autojunk=False)
-        self.size, self.steps, self.taken = len(a), steps, 0
-
-    def find_longest_match(self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None) -> Match:
-        self.taken += self.steps[self.size if ahi is None else ahi] - self.steps[alo]
-        return super().find_longest_match(alo, ahi, blo, bhi)
-
-
-def _common_ends(a: Sequence[str], b: Sequence[str]) -> tuple[int, int]:
-    """How many items are the same at the start, and how many of the others at the end."""
-    head = tail = 0
-    for x, y in zip(a, b, strict=False):
-        if x != y:
-            break
-        head += 1
-    for x, y in zip(reversed(a), reversed(b), strict=False):
-        if x != y:
-            break
-        tail += 1
-    return head, min(tail, len(a) - head, len(b) - head)
-
-
-def _anchors(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
-    """Items that occur once on both sides, in the longest run that rises on both: O(n log n)."""
-    count_a, count_b = Counter(a), Counter(b)
-    place_in_b = {item: j for j, item in enumerate(b) if count_b[item] == 1}
-    pairs = [(i, place_in_b[item]) for i, item in enumerate(a) if count_a[item] == 1 and item in place_in_b]
-    # Patience sorting: the last pair of the best run of each length, and a way back from each pair.
-    lowest: list[int] = []
-    ends: list[int] = []
-    back: list[int] = []
-    for index, (_, j) in enumerate(pairs):
-        length = bisect_left(lowest, j)
-        back.append(ends[length - 1] if length else -1)
-        lowest[length : length + 1] = [j]
-        ends[length : length + 1] = [index]
-    run, index = [], ends[-1] if ends else -1
-    while index >= 0:
-        run.append(pairs[index])
-        index = back[index]
-    return run[::-1]
-
-
-def _by_words(old: str, new: str, matcher: _Matcher) -> Iterator[Pair]:
+def _by_words(old: str, new: str, matcher: Matcher) -> Iterator[Pair]:
     if not matcher.affords(_PAIR_STEPS):
         yield old, new
         return
@@ -261,7 +150,7 @@ def _trimmed(old: str, new: str) -> Iterable[Pair]:
     if old.isspace() and new.isspace():
         return ((old, new),)
     a, b = _PIECE.findall(old), _PIECE.findall(new)
-    head, tail = _common_ends(a, b)
+    head, tail = common_ends(a, b)
     start, end = "".join(a[:head]), "".join(a[len(a) - tail :])
     return (
         (start, start),
