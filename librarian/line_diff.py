@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from librarian.diff import WORK, PartOp, hunks, line_diff, word_diff
+from librarian.diff import PartOp, hunks, line_diff, word_diff
+from librarian.matching import WORK
 
 Pieces = tuple[tuple[bool, str], ...]
 

@@ -22,7 +22,8 @@ from kjxlkj.notes.forms import MarkdownField
 from kjxlkj.parser import read_json
 from kjxlkj.workspaces.models import User, Workspace, WorkspaceState
 from kjxlkj.workspaces.roles import Right, may, require, scoped
-from librarian.diff import WORK, Hunk, hunks, word_diff
+from librarian.diff import Hunk, hunks, word_diff
+from librarian.matching import WORK
 from librarian.models import PromptPack
 from librarian.prompt_pack import MANIFEST, Stage, builtin_files, builtin_pack
 from librarian.prompt_services import save_prompt_pack, use_builtin_prompts

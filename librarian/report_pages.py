@@ -13,8 +13,8 @@ from django.views.decorators.http import require_GET
 
 from automation.models import Run
 from kjxlkj.workspaces.roles import scoped
-from librarian.diff import WORK
 from librarian.line_diff import LineHunk, line_hunks
+from librarian.matching import WORK
 from librarian.models import Exchange
 from librarian.questions import PLAN, PROPOSE, REPAIR
 from librarian.queue import as_uuid
