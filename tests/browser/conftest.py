@@ -10,7 +10,7 @@ from django.test import Client
 from playwright.sync_api import sync_playwright
 
 from tests.browser.chromium import find
-from tests.librarian.conftest import check, notes, propose, rule, run  # noqa: F401  the librarian's fixtures
+from tests.librarian.conftest import check, decided, notes, propose, rule, run  # noqa: F401  the librarian's fixtures
 
 # Playwright runs an event loop in this thread, where the ORM otherwise refuses to work.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

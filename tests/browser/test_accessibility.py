@@ -1,0 +1,198 @@
+"""WCAG 2.2 AA on every page, light and dark, wide and at 320 pixels: by axe-core, and by the Tab key.
+
+A new page is one line in PAGES. What its address needs is named there and made in `places`.
+"""
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from automation.services import create_rule
+from exports.services import request_markdown_export
+from kjxlkj.notes.cause import by
+from kjxlkj.notes.services import update_note
+from kjxlkj.workspaces.models import Membership
+from kjxlkj.workspaces.services import new_setup_token
+from librarian.models import Exchange, RunReport
+from tests.browser.axe import faults
+from tests.browser.conftest import nothing_sideways
+from tests.librarian.conftest import op
+
+# What has the focus, and whether that shows: an outline of two pixels at least, around something in sight.
+FOCUSED = """() => {
+  const e = document.activeElement, style = getComputedStyle(e), box = e.getBoundingClientRect();
+  if (e === document.body) return null;
+  const seen = color => color !== "transparent" && !/, 0\\)$/.test(color);
+  const outlined = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 && seen(style.outlineColor);
+  const shown = box.width > 0 && box.height > 0 && box.right > 0 && box.bottom > 0 && box.left < innerWidth
+    && box.top < innerHeight;
+  const name = `${e.tagName} ${e.className} ${(e.textContent || e.name || "").trim().slice(0, 30)}`;
+  window.passed = window.passed || [];
+  const again = window.passed.includes(e);
+  window.passed.push(e);
+  return {name, again, visible: shown && outlined};
+}"""
+
+MOVING = """() => [...document.querySelectorAll("*")].flatMap(e => ["", "::before", "::after"].map(part => [e, part]))
+  .filter(([e, part]) => { const style = getComputedStyle(e, part);
+    return /[1-9]/.test(style.transitionDuration) || style.animationName !== "none"; })
+  .map(([e, part]) => `${e.tagName}.${e.className}${part}`)"""
+
+# The name of an address, with a query where it takes one, and the places that it leads to.
+PAGES = [
+    ("admin:index",),
+    ("admin:review_queue",),
+    ("admin:review_queue?status=decided",),
+    ("admin:review_run", "run"),
+    ("admin:review_report", "run"),
+    ("admin:review_exchange", "run", "exchange"),
+    ("admin:review_operation", "retag"),
+    ("admin:review_operation", "rewrite"),
+    ("admin:review_operation", "decided"),
+    ("admin:review_edit", "retag"),
+    ("admin:review_edit", "relink"),
+    ("admin:notes_note_changelist?q=alpha",),
+    ("admin:notes_note_changelist?tag=one",),
+    ("admin:notes_note_add",),
+    ("admin:notes_note_change", "alpha"),
+    ("admin:notes_note_edit", "alpha"),
+    ("admin:notes_note_version", "alpha", "version"),
+    ("admin:notes_attachment_changelist",),
+    ("admin:automation_rule_changelist",),
+    ("admin:automation_rule_recipes",),
+    ("admin:automation_rule_add",),
+    ("admin:automation_rule_change", "rule"),
+    ("admin:automation_rule_confirm", "rule"),
+    ("admin:automation_run_changelist",),
+    ("admin:automation_run_change", "run"),
+    ("admin:exports_exportjob_changelist",),
+    ("admin:exports_exportjob_change", "export"),
+    ("admin:workers",),
+    ("admin:workspaces_workspace_changelist",),
+    ("admin:workspaces_workspace_add",),
+    ("admin:workspaces_workspace_change", "workspace"),
+    ("admin:workspaces_membership_changelist",),
+    ("admin:workspaces_membership_add",),
+    ("admin:workspaces_membership_change", "membership"),
+    ("admin:workspaces_user_changelist",),
+    ("admin:workspaces_user_change", "owner"),
+    ("admin:workspaces_workspaceevent_changelist",),
+    ("admin:password_change",),
+]
+
+
+@pytest.fixture
+def operations(propose, notes):
+    return propose(
+        op("retag_note", notes["alpha"], tags=("one", "two")),
+        op("retitle_note", notes["beta"], title="Betamax"),
+        op("relink_note", notes["alpha"], links=[("Gamma plan", "Gamma plan")]),
+        op("rewrite_note", notes["gamma"], body_markdown="Other plans.\n"),
+        op("create_note", target_path="new/n.md", title="New", body_markdown="# New\n\n- [x](https://example.org)\n"),
+        op("defer", notes["beta"], reason="Which?"),
+    )
+
+
+@pytest.fixture
+def places(workspace, owner, notes, rule, run, operations, decided, settings, tmp_path):
+    settings.DATA_DIR = settings.MEDIA_ROOT = tmp_path
+    update_note(notes["alpha"], base_version=1, cause=by(owner, "Better"), body="Alpha, **new**. [[Beta]], [[No]].\n")
+    update_note(
+        notes["alpha"],
+        base_version=2,
+        cause=by(owner),
+        title="Alpha one",
+        tags=["two"],
+        front_matter="---\na: 1\n---\n",
+    )
+    create_rule(
+        workspace,
+        actor=owner,
+        name="Off",
+        action_json={"kind": "librarian_structure"},
+        condition_json={"any": [{"tag": "one"}, {"path_prefix": "docs/"}]},
+    )
+    RunReport.objects.create(run=run, provider_kind="chat", model="qwen3", parser_version="1", warnings=[])
+    exchange = Exchange.objects.create(
+        run=run, stage="propose", index=0, provider_kind="chat", model="qwen3", prompt="?" * 2000, response="!\n" * 90,
+        answered_at=timezone.now(),
+    )  # fmt: skip
+    return {
+        "workspace": workspace.pk,
+        "membership": Membership.objects.get(user=owner).pk,
+        "owner": owner.pk,
+        "alpha": notes["alpha"].pk,
+        "version": 3,
+        "rule": rule.pk,
+        "run": run.pk,
+        "exchange": exchange.pk,
+        "export": request_markdown_export(workspace, actor=owner).pk,
+        "retag": operations[0].pk,
+        "relink": operations[2].pk,
+        "rewrite": operations[3].pk,
+        "decided": decided("rejected", target_note=notes["beta"], tags=["x"])[0].pk,
+    }
+
+
+@pytest.fixture
+def addresses(places):
+    def address(name, *needed):
+        route, mark, query = name.partition("?")
+        return reverse(route, args=[places[each] for each in needed]) + mark + query
+
+    return [address(*page) for page in PAGES]
+
+
+def faults_in_all_looks(page, addresses):
+    """By fault, the pages that have it. Each is loaded once, and looked at wide and narrow, light and dark."""
+    found = {}
+    for address in addresses:
+        page.emulate_media(color_scheme="light", reduced_motion="reduce")
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.goto(address)
+        of_page = faults(page)
+        page.emulate_media(color_scheme="dark")
+        of_page += faults(page, "color-contrast", "link-in-text-block")
+        page.set_viewport_size({"width": 320, "height": 640})
+        with nothing_sideways(page):
+            of_page += faults(page)
+        for fault in of_page:
+            found.setdefault(fault, set()).add(address)
+    return "\n\n".join(f"{fault}\n  on {', '.join(sorted(pages))}" for fault, pages in found.items())
+
+
+def test_axe_finds_no_fault_on_any_page(visit, superuser, addresses):
+    found = faults_in_all_looks(visit(superuser), addresses)
+    assert not found, found
+
+
+def test_axe_finds_no_fault_before_the_login(visit, editor):
+    page = visit(editor)
+    page.context.clear_cookies()
+    found = faults_in_all_looks(page, ["/admin/login/", f"/setup/{new_setup_token()}/"])
+    assert not found, found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_focus_shows_wherever_the_tab_key_leads(visit, superuser, addresses, scheme):
+    page = visit(superuser, color_scheme=scheme)
+    unseen, stops = [], 0
+    for address in addresses:
+        page.goto(address)
+        for _ in range(150):
+            page.keyboard.press("Tab")
+            focused = page.evaluate(FOCUSED)
+            if focused is None or focused["again"]:
+                break
+            stops += 1
+            if not focused["visible"]:
+                unseen.append(f"{address}: {focused['name']}")
+    assert unseen == []
+    assert stops > 10 * len(addresses)
+
+
+def test_nothing_moves_for_those_who_asked_for_less_of_it(visit, superuser, addresses):
+    page = visit(superuser, reduced_motion="reduce")
+    for address in addresses:
+        page.goto(address)
+        assert page.evaluate(MOVING) == [], address
