@@ -1,8 +1,9 @@
 """Runs, as people follow them, and their panel on the front page."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
+from uuid import UUID
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -17,6 +18,7 @@ from automation.trace import triggered_by, with_outcome
 from kjxlkj.admin_site import add_panel
 from kjxlkj.jobs import live
 from kjxlkj.jobs.models import JobStatus
+from kjxlkj.notes.timeline import RuleBehind, tell_rules_by
 from kjxlkj.workspaces.job_admin import ErrorCodeFilter, JobAdmin
 from kjxlkj.workspaces.models import User
 from kjxlkj.workspaces.roles import scoped
@@ -83,4 +85,10 @@ def _runs_panel(request: HttpRequest) -> Mapping[str, Any] | None:
     }
 
 
+def _rules_behind(run_ids: Collection[UUID]) -> dict[UUID, RuleBehind]:
+    rules = Run.objects.filter(pk__in=run_ids).values_list("pk", "rule_id", "rule__name")
+    return {pk: RuleBehind(name, reverse("admin:automation_rule_change", args=[rule])) for pk, rule, name in rules}
+
+
 add_panel(20, "automation/_runs_panel.html", _runs_panel)
+tell_rules_by(_rules_behind)

@@ -6,6 +6,7 @@ a gap beyond it is shown as one replacement. First by lines, then by words withi
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -70,6 +71,21 @@ def line_diff(old: str, new: str, *, work: int = WORK) -> list[Segment]:
 def _line_pairs(old: str, new: str, work: int) -> Iterator[Pair]:
     old_lines, new_lines = _LINE.findall(old), _LINE.findall(new)
     return _merged(_pairs(old_lines, new_lines, Matcher(work).blocks(old_lines, new_lines)))
+
+
+def limited_diff(old: str, new: str, characters: int) -> tuple[list[Segment], bool]:
+    """The word diff, and whether both texts had to be cut off: `characters` after the first difference, at the soonest
+    where they differ over more than that."""
+    head = _same_start(old, new)
+    tail = min(_same_start(old[head:][::-1], new[head:][::-1]), min(len(old), len(new)) - head)
+    if max(len(old), len(new)) - head - tail <= characters:
+        return word_diff(old, new), False
+    return word_diff(old[: head + characters], new[: head + characters]), True
+
+
+def _same_start(a: str, b: str) -> int:
+    lengths = range(1, min(len(a), len(b)) + 1)
+    return bisect_left(lengths, True, key=lambda length: a[:length] != b[:length])
 
 
 def hunks(segments: Iterable[Segment], context_lines: int = 2) -> list[Hunk]:

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from kjxlkj.notes import pages
+from kjxlkj.notes import pages, version_pages
 from kjxlkj.notes.filters import VOCABULARY, BadValue
 from kjxlkj.notes.models import Attachment, Note, NoteQuerySet
 from kjxlkj.notes.search import highlighted, ranked, with_snippets
@@ -144,8 +144,9 @@ class NoteAdmin(ScopedAdmin):
             page("add/", pages.add, "add"),
             page("<uuid:note_id>/change/", pages.show, "change"),
             page("<uuid:note_id>/edit/", pages.edit, "edit"),
-            page("<uuid:note_id>/version/<int:version>/", pages.version, "version"),
-            page("<uuid:note_id>/rollback/", pages.roll_back, "rollback"),
+            page("<uuid:note_id>/version/<int:version>/", version_pages.version, "version"),
+            page("<uuid:note_id>/compare/", version_pages.compare, "compare"),
+            page("<uuid:note_id>/rollback/", version_pages.roll_back, "rollback"),
             page("<uuid:note_id>/delete/", pages.delete, "delete"),
             page("<uuid:note_id>/restore/", pages.restore, "restore"),
             path("", self.admin_site.admin_view(self.changelist_view), name="notes_note_changelist"),

@@ -1,9 +1,12 @@
 """Form fields for what notes are made of, and the form of a note."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django import forms
+from django.core.validators import MaxValueValidator
+
+from kjxlkj.notes.tags import normalise_tag
 
 
 class MarkdownField(forms.CharField):
@@ -52,3 +55,37 @@ class NoteForm(forms.Form):
     tags = TagsField()
     body = MarkdownField()
     base_version = forms.IntegerField(widget=forms.HiddenInput, min_value=1)
+
+    def touched(self, base: Mapping[str, Any]) -> dict[str, Any]:
+        """Of a valid form, the values that are not those of its note as it was at `base`."""
+        given = self.cleaned_data
+        values = {
+            "title": given["title"],
+            "path": base["path"] if given["path"] == base["path"].strip() else given["path"],
+            "tags": sorted({normalise_tag(tag) for tag in given["tags"]} - {""}),
+            "body": with_line_ends_of(base["body"], given["body"]),
+        }
+        return {name: value for name, value in values.items() if value != base[name]}
+
+    def again(self, now: Mapping[str, Any], touched: Collection[str], version: int) -> "NoteForm":
+        """What was typed, as it was typed, in the fields that were touched; the others as they are now."""
+        values = {
+            name: self.data.get(name, "") if name in touched else self.fields[name].prepare_value(now[name])
+            for name in ("title", "path", "tags", "body")
+        }
+        form = NoteForm({**values, "base_version": version})
+        form.is_valid()
+        return form
+
+
+class VersionsForm(forms.Form):
+    """Two versions of a note to be compared."""
+
+    old = forms.IntegerField(label="From version", min_value=1)
+    new = forms.IntegerField(label="to version", min_value=1)
+
+    def __init__(self, *args: Any, latest: int, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for field in self.fields.values():
+            field.validators.append(MaxValueValidator(latest, f"The note has versions 1 to {latest}."))
+            field.widget.attrs |= {"max": latest, "inputmode": "numeric"}

@@ -7,17 +7,28 @@ from django import template
 from django.utils.html import escape
 from django.utils.safestring import SafeString
 
-from librarian.changes import Chip, body_change
+from librarian.changes import Chip
 from librarian.changes import tag_chips as chips_of
+from librarian.diff import hunks, limited_diff, only_whitespace_changed
 from librarian.line_diff import Line
 from librarian.preview import render_preview
 
 register = template.Library()
 
 
-@register.inclusion_tag("review/_text_change.html")
-def text_diff(old: str, new: str) -> dict[str, Any]:
-    return {"change": body_change(old, new)}
+# More than that nobody reads, and a server should not write.
+_COMPARED = 100_000
+
+
+@register.inclusion_tag("notes/_text_change.html")
+def text_diff(old: str, new: str, label: str) -> dict[str, Any]:
+    segments, cut = limited_diff(old, new, _COMPARED)
+    return {
+        "label": label,
+        "hunks": hunks(segments),
+        "only_whitespace": only_whitespace_changed(old, new),
+        "cut": _COMPARED if cut else None,
+    }
 
 
 @register.simple_tag

@@ -6,10 +6,12 @@ A new page is one line in PAGES. What its address needs is named there and made 
 import pytest
 from django.urls import reverse
 from django.utils import timezone
+from playwright.sync_api import expect
 
 from automation.services import create_rule
 from exports.services import request_markdown_export
 from kjxlkj.notes.cause import by
+from kjxlkj.notes.models import Note
 from kjxlkj.notes.services import update_note
 from kjxlkj.workspaces.models import Membership
 from kjxlkj.workspaces.services import new_setup_token
@@ -57,6 +59,8 @@ PAGES = [
     ("admin:notes_note_change", "alpha"),
     ("admin:notes_note_edit", "alpha"),
     ("admin:notes_note_version", "alpha", "version"),
+    ("admin:notes_note_compare?old=1&new=3", "alpha"),
+    ("admin:notes_note_compare?old=0&new=3", "alpha"),
     ("admin:notes_attachment_changelist",),
     ("admin:automation_rule_changelist",),
     ("admin:automation_rule_recipes",),
@@ -171,6 +175,23 @@ def test_axe_finds_no_fault_before_the_login(visit, editor):
     page.context.clear_cookies()
     found = faults_in_all_looks(page, ["/admin/login/", f"/setup/{new_setup_token()}/"])
     assert not found, found
+
+
+def test_axe_finds_no_fault_where_somebody_else_was_faster(visit, superuser, places):
+    page = visit(superuser)
+    page.goto(reverse("admin:notes_note_edit", args=[places["alpha"]]))
+    values = {"title": "Theirs", "tags": ["theirs"], "body": "Theirs.\n", "path": "theirs.md", "front_matter": ""}
+    update_note(Note.objects.get(pk=places["alpha"]), base_version=3, cause=by(superuser), **values)
+    for label in ("Title", "Path", "Tags", "Body"):
+        page.get_by_label(label, exact=False).first.fill("mine")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_contain_text("changed while you were typing")
+    expect(page.get_by_label("Body")).to_have_value("mine")
+    assert faults(page) == []
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    with nothing_sideways(page):
+        assert faults(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,8 +1,10 @@
 """Notes in the admin: lists by membership, search, editing with conflicts, history, files."""
 
 import re
+import tracemalloc
 from uuid import uuid4
 
+import pgtrigger
 import pytest
 from django.core.files.base import ContentFile
 from django.db import connection
@@ -183,10 +185,52 @@ class TestWriting:
         page = html(browser(editor).post(url("edit", note), self.form(base_version="1", body="Mine.\n")))
         assert "changed while you were typing" in page
         assert "Mine." in page
-        assert "Theirs." in page
+        assert "<ins>Theirs</ins>" in page
+        assert "<del>Theirs</del><ins>Mine</ins>" in page
         assert 'name="base_version" value="2"' in page
         note.refresh_from_db()
         assert note.body == "Theirs.\n"
+
+    def test_a_conflict_tells_what_others_changed_in_every_field_who_and_when(self, editor, note, owner):
+        values = {"title": "Port", "tags": ["pier"], "path": "b/port.md", "front_matter": "---\na: 1\n---\n"}
+        update_note(note, base_version=1, cause=by(owner, "Renamed"), **values)
+        page = html(
+            browser(editor).post(url("edit", note), self.form(base_version="1", title="Dock", tags="sea, dock"))
+        )
+        theirs, mine = page.split('id="theirs-title"')[1].split('id="mine-title"')
+        for shown in ("written by Owner", "<time", "Renamed", "Port</ins>", "b/port.md</ins>", "a: 1", ">pier<"):
+            assert shown in theirs
+        for shown in ("Port</del>", "Dock</ins>", "added: </span>dock", "removed: </span>pier", "<ins>New"):
+            assert shown in mine
+        assert 'value="Dock"' in mine
+        assert "sea, dock" in mine
+        assert "New\r\ntext" in mine.replace("\n", "\r\n")
+
+    def test_after_a_conflict_fields_that_were_left_alone_keep_what_others_wrote(self, editor, note, owner):
+        update_note(note, base_version=1, cause=by(owner), title="Port", tags=["pier"], path="b/port.md")
+        client = browser(editor)
+        page = html(client.post(url("edit", note), self.form(base_version="1")))
+        form = dict(re.findall(r'<input type="(?:text|hidden)" name="(title|path|base_version)" value="([^"]*)"', page))
+        assert form == {"title": "Port", "path": "b/port.md", "base_version": "2"}
+        assert re.search(r'<textarea name="tags"[^>]*>\s*pier</textarea>', page)
+        client.post(url("edit", note), self.form(**form, tags="pier"))
+        note.refresh_from_db()
+        assert (note.title, note.tags, note.path, note.body) == ("Port", ["pier"], "b/port.md", "New\ntext\n")
+
+    def test_what_was_typed_stays_when_the_note_is_deleted_meanwhile(self, editor, note, owner):
+        delete_note(note, base_version=1, cause=by(owner))
+        page = html(browser(editor).post(url("edit", note), self.form(base_version="1", body="Mine.\n")))
+        assert re.search(r"<span>deleted</span>\s*<span class=\"quiet\">\s*written by Owner", page)
+        page = html(browser(editor).post(url("edit", note), self.form(base_version="2", body="Mine.\n")))
+        assert "Restore it first" in page
+        assert "Mine." in page
+
+    @pytest.mark.parametrize("base_version", ["0", "-1", "x", "", "99", "9" * 30])
+    def test_a_version_that_never_was_loses_no_text_and_writes_nothing(self, editor, note, base_version):
+        page = html(browser(editor).post(url("edit", note), self.form(base_version=base_version, body="Mine.\n")))
+        assert "Mine." in page
+        note.refresh_from_db()
+        assert note.version == 1
 
     def test_a_taken_path_is_told_beside_the_field(self, editor, note, make_note):
         make_note("Other", path="taken.md")
@@ -223,6 +267,122 @@ class TestWriting:
     @pytest.mark.parametrize("page", ["delete", "restore", "rollback"])
     def test_a_get_changes_nothing(self, page, owner, note):
         assert browser(owner).get(url(page, note)).status_code == 405
+
+
+FIRST = {"title": "Harbour", "path": "a/harbour.md", "body": "Boats and berths.\n", "tags": ["sea"]}
+
+
+class TestVersions:
+    @pytest.fixture
+    def written(self, note, owner):
+        """A note with five versions; the third and the fourth change other fields than the second."""
+        update_note(note, base_version=1, cause=by(owner, "For clarity"), body="Boats and piers.\n")
+        update_note(note, base_version=2, cause=by(owner), title="Port", tags=["pier"], path="b/port.md")
+        update_note(note, base_version=3, cause=by(owner), front_matter="---\nstatus: done\n---\n")
+        update_note(note, base_version=4, cause=by(owner), body="Boats  and\npiers.\n")
+        note.refresh_from_db()
+        return note
+
+    def test_the_last_two_are_compared_unless_others_are_asked_for(self, viewer, written):
+        page = html(browser(viewer).get(url("compare", written)))
+        assert "Changes: text: only white space changes." in page
+        assert re.search(r'name="old" value="4"', page)
+        assert re.search(r'name="new" value="5"', page)
+
+    def test_any_two_differ_in_every_field(self, viewer, written):
+        page = html(browser(viewer).get(url("compare", written), {"old": "1", "new": "4"}))
+        for shown in ("Harbour</del>", "Port</ins>", "a/harbour.md</del>", "b/port.md</ins>", "removed: </span>sea",
+                      "added: </span>pier", "<ins>---\nstatus: done\n---\n</ins>",
+                      "<del>berths</del><ins>piers</ins>"):  # fmt: skip
+            assert shown in page
+        assert "For clarity" in page
+        assert re.findall(r"/version/(\d+)/", page) == ["4", "3", "2"]
+
+    def test_the_other_way_round_is_what_a_rollback_would_change(self, viewer, written):
+        page = html(browser(viewer).get(url("compare", written), {"old": "4", "new": "1"}))
+        assert "Harbour</ins>" in page
+        assert "<ins>berths</ins>" in page
+
+    def test_one_version_does_not_differ_from_itself(self, viewer, note):
+        assert "Nothing." in html(browser(viewer).get(url("compare", note)))
+
+    @pytest.mark.parametrize("old", ["0", "6", "-1", "x", "", "\0", "9" * 40, "1.5"])
+    def test_versions_that_never_were_are_told(self, viewer, written, old):
+        response = browser(viewer).get(url("compare", written), {"old": old, "new": "2"})
+        assert response.status_code == 400
+        assert 'role="alert"' in html(response)
+
+    @pytest.mark.parametrize("version", [0, 6, 10**12])
+    def test_there_is_no_page_of_a_version_that_never_was(self, viewer, written, version):
+        assert browser(viewer).get(url("version", written, version)).status_code == 404
+
+    def test_strangers_see_none(self, outsider, written):
+        assert browser(outsider).get(url("compare", written)).status_code == 404
+        assert browser(outsider).get(url("version", written, 2)).status_code == 404
+
+    def test_the_way_back_is_offered_to_those_who_may_write(self, viewer, editor, written):
+        asked = {"old": "1", "new": "5"}
+        assert "Roll back" not in html(browser(viewer).get(url("compare", written), asked))
+        page = html(browser(editor).get(url("compare", written), asked))
+        assert re.findall(r'name="to_version" value="(\d+)"', page) == ["1"]
+        browser(editor).post(url("rollback", written), {"base_version": "5", "to_version": "1"})
+        written.refresh_from_db()
+        assert {name: getattr(written, name) for name in FIRST} == FIRST
+        page = html(browser(viewer).get(url("change", written)))
+        assert "rolled back by Editor" in page
+        assert "Back to version 1" in page
+
+    @pytest.mark.parametrize("to_version", ["0", "6", "x", ""])
+    def test_there_is_no_way_back_to_a_version_that_never_was(self, editor, written, to_version):
+        form = {"base_version": "5", "to_version": to_version}
+        assert browser(editor).post(url("rollback", written), form).status_code == 400
+        written.refresh_from_db()
+        assert written.version == 5
+
+    def test_the_number_of_queries_does_not_grow(self, viewer, note, owner, connection_queries):
+        client = browser(viewer)
+
+        def queries():
+            pages = [(url("change", note), {}), (url("compare", note), {"old": "1", "new": "2"}),
+                     (url("version", note, 2), {})]  # fmt: skip
+            return [connection_queries(lambda page=page: client.get(*page)) for page in pages]
+
+        for version in range(1, 4):
+            update_note(note, base_version=version, cause=by(owner), body=f"{version}\n", title=f"{version}")
+        few = queries()
+        for version in range(4, 70):
+            update_note(note, base_version=version, cause=by(owner), body=f"{version}\n", tags=[f"t{version}"])
+        assert queries() == few
+
+    def test_of_a_thousand_versions_a_few_are_loaded(self, viewer, note):
+        """Each of them holds a whole text of 100 kB: all of them would be 100 MB."""
+        with pgtrigger.ignore("notes.Note:note_version_adds_one"), connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO notes_noteevent (id, note_id, seq, changed, before, cause, reason, request_id, created_at)"
+                " SELECT gen_random_uuid(), %s, seq, '{body}', jsonb_build_object('body', seq || repeat(' x', 50000)),"
+                " 'person', '', '', now() FROM generate_series(2, 1000) AS seq",
+                [note.pk],
+            )
+            cursor.execute("UPDATE notes_note SET version = 1000 WHERE id = %s", [note.pk])
+        client = browser(viewer)
+        client.get(url("change", note))
+        tracemalloc.start()
+        for page, asked in [("change", {}), ("compare", {"old": "1", "new": "900"})]:
+            assert client.get(url(page, note), asked).status_code == 200
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 10_000_000
+
+    def test_of_two_very_long_texts_the_beginning_of_what_differs_is_shown_and_said_so(self, viewer, note, owner):
+        def text(word):
+            return "same\n" * 1000 + f"{word} " * 200_000
+
+        update_note(note, base_version=1, cause=by(owner), body=text("old"))
+        update_note(note, base_version=2, cause=by(owner), body=text("new"))
+        page = html(browser(viewer).get(url("version", note, 3)))
+        assert "100,000 characters from the first difference on are compared; the rest is left out" in page
+        assert "lines unchanged" in page
+        assert len(page) < 300_000
 
 
 def test_attachments_are_downloads_for_members(viewer, outsider, workspace):
