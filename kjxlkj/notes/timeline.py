@@ -42,7 +42,7 @@ class Entry:
             return "the first version"
         if "deleted_at" in self.event.changed:
             return "restored" if vars(self.event)["was_deleted_at"] else "deleted"
-        return ", ".join(field.replace("_", " ") for field in self.event.changed)
+        return ", ".join(_WORDS.get(field, field) for field in self.event.changed)
 
     @property
     def how(self) -> str:
@@ -50,6 +50,8 @@ class Entry:
             return "applied by the rule itself"
         return _HOW[self.event.cause]
 
+
+_WORDS = {"aliases": "other names", "body": "text", "front_matter": "front matter"}
 
 _HOW: Mapping[str, str] = {
     CauseKind.PERSON: "written",

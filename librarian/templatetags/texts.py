@@ -21,9 +21,10 @@ _COMPARED = 100_000
 
 
 @register.inclusion_tag("notes/_text_change.html")
-def text_diff(old: str, new: str, label: str) -> dict[str, Any]:
+def text_diff(old: str, new: str, name: str, label: str) -> dict[str, Any]:
     segments, cut = limited_diff(old, new, _COMPARED)
     return {
+        "name": name,
         "label": label,
         "hunks": hunks(segments),
         "only_whitespace": only_whitespace_changed(old, new),
