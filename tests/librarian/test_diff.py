@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from librarian.diff import Hunk, Segment, hunks, only_whitespace_changed, word_diff
+from librarian.diff import Hunk, Segment, hunks, limited_diff, only_whitespace_changed, word_diff
 
 words = st.sampled_from(
     ["a", "b", "the", "note", " ", "  ", "\n", "\n\n", "- ", ".", "日", "本", "é", "\t", "\r\n", "\x0c"]
@@ -256,3 +256,23 @@ def test_hunks_and_what_they_skip_make_up_both_texts(pair, context_lines):
 )
 def test_changes_of_white_space_alone_are_recognised(old, new, answer):
     assert only_whitespace_changed(old, new) is answer
+
+
+class TestLimited:
+    def test_texts_that_differ_little_are_compared_whole_however_long(self):
+        old = "same\n" * 1000 + "old word\n" + "same\n" * 1000
+        new = old.replace("old", "new")
+        segments, cut = limited_diff(old, new, 100)
+        assert not cut
+        assert segments == word_diff(old, new)
+
+    def test_of_others_the_beginning_from_the_first_difference_on(self):
+        old, new = ("same\n" * 1000 + f"{word} " * 1000 for word in ("old", "new"))
+        segments, cut = limited_diff(old, new, 100)
+        assert cut
+        assert "".join(segment.old for segment in segments) == old[: 5000 + 100]
+        assert "".join(segment.new for segment in segments) == new[: 5000 + 100]
+
+    @pytest.mark.parametrize(("old", "new"), [("", ""), ("", "a"), ("a", ""), ("a", "a"), ("aa", "a"), ("aba", "aa")])
+    def test_at_the_edges(self, old, new):
+        assert limited_diff(old, new, 1) == (word_diff(old, new), False)
