@@ -15,7 +15,7 @@ from kjxlkj.notes.models import Note
 from kjxlkj.notes.services import update_note
 from kjxlkj.workspaces.models import Membership
 from kjxlkj.workspaces.services import new_setup_token
-from librarian.models import Exchange, RunReport
+from librarian.models import Disclosure, Exchange, RunReport
 from tests.browser.axe import faults
 from tests.browser.conftest import nothing_sideways
 from tests.librarian.conftest import op
@@ -51,6 +51,9 @@ PAGES = [
     ("admin:review_operation", "retag"),
     ("admin:review_operation", "rewrite"),
     ("admin:review_operation", "decided"),
+    ("admin:review_acceptance",),
+    ("admin:librarian_prompts", "workspace"),
+    ("admin:librarian_disclosure_changelist",),
     ("admin:review_edit", "retag"),
     ("admin:review_edit", "relink"),
     ("admin:notes_note_changelist?q=alpha",),
@@ -119,6 +122,10 @@ def places(workspace, owner, notes, rule, run, operations, decided, settings, tm
     exchange = Exchange.objects.create(
         run=run, stage="propose", index=0, provider_kind="chat", model="qwen3", prompt="?" * 2000, response="!\n" * 90,
         answered_at=timezone.now(),
+    )  # fmt: skip
+    Disclosure.objects.create(
+        workspace=workspace, note=notes["alpha"], note_version=1, sha256="0" * 64, part="text", host="models.example",
+        run_id=run.pk, exchange_id=exchange.pk,
     )  # fmt: skip
     return {
         "workspace": workspace.pk,

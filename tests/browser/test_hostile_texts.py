@@ -20,7 +20,7 @@ from kjxlkj.notes.cause import Cause, by
 from kjxlkj.notes.models import Attachment, CauseKind
 from kjxlkj.notes.services import NewNote, create_notes, update_note
 from kjxlkj.workspaces.services import create_workspace
-from librarian.models import Exchange, Operation, OperationKind, RunReport
+from librarian.models import Disclosure, Exchange, Operation, OperationKind, RunReport
 from tests.browser.conftest import nothing_sideways
 from tests.browser.hostile import TEXTS
 
@@ -228,7 +228,7 @@ def test_on_the_pages_of_rules_and_runs(look, hostile_run):
     look("automation_rule_confirm", rule.pk)
 
 
-def test_on_the_pages_of_the_review(look, proposals, exchanges, hostile_run, hostile_notes):
+def test_on_the_pages_of_the_review(look, workspace, proposals, exchanges, hostile_run, hostile_notes):
     look("review_queue")
     look("review_run", hostile_run.pk)
     look("review_run", hostile_run.pk, query="?status=rejected")
@@ -236,6 +236,14 @@ def test_on_the_pages_of_the_review(look, proposals, exchanges, hostile_run, hos
         look("review_operation", operation.pk)
     for operation in proposals[:4]:
         look("review_edit", operation.pk)
+    Disclosure.objects.bulk_create(
+        Disclosure(workspace=workspace, note=note, note_version=1, sha256="0" * 64, part="text", host=text[:255],
+                   run_id=hostile_run.pk, exchange_id=exchanges[0].pk)
+        for note, text in zip(hostile_notes, TEXTS.values(), strict=False)
+    )  # fmt: skip
+    look("librarian_disclosure_changelist")
+    look("librarian_prompts", workspace.pk)
+    look("review_acceptance")
     look("review_report", hostile_run.pk)
     for exchange in exchanges:
         look("review_exchange", hostile_run.pk, exchange.pk)
