@@ -88,4 +88,4 @@ class VersionsForm(forms.Form):
         super().__init__(*args, **options)
         for field in self.fields.values():
             field.validators.append(MaxValueValidator(latest, f"The note has versions 1 to {latest}."))
-            field.widget.attrs |= {"max": latest, "inputmode": "numeric"}
+            field.widget.attrs |= {"max": latest, "list": "recent-versions"}

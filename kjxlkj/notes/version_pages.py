@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import BadRequest as BadForm
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_GET, require_POST
 
@@ -13,9 +14,9 @@ from kjxlkj.notes import services
 from kjxlkj.notes.cause import Cause
 from kjxlkj.notes.forms import VersionsForm
 from kjxlkj.notes.history import NOTHING, differing, state_at
-from kjxlkj.notes.models import CauseKind, Note
+from kjxlkj.notes.models import CauseKind, Note, NoteEvent
 from kjxlkj.notes.pages import note_of, number, page, write
-from kjxlkj.notes.timeline import timeline
+from kjxlkj.notes.timeline import SHOWN, timeline
 from kjxlkj.workspaces.roles import Right, may
 from kjxlkj.workspaces.scoped_admin import actor
 
@@ -36,7 +37,7 @@ def compare(request: HttpRequest, note_id: UUID) -> HttpResponse:
     note = note_of(request, note_id)
     form = VersionsForm(request.GET or _last_two(note), latest=note.version)
     if not form.is_valid():
-        context = {"title": f"Versions of {note.title}", "note": note, "form": form}
+        context = {"title": f"Versions of {note.title}", "note": note, "form": form, "recent": _recent(note)}
         return page(request, "notes/version.html", context, status=HTTPStatus.BAD_REQUEST)
     old, new = form.cleaned_data["old"], form.cleaned_data["new"]
     context = {"title": f"Version {old} and version {new} of {note.title}", "form": form}
@@ -61,6 +62,7 @@ def _compared(request: HttpRequest, note: Note, old: int, new: int, context: Map
     shown = {
         "note": note,
         "form": VersionsForm({"old": max(old, 1), "new": new}, latest=note.version),
+        "recent": _recent(note),
         "before": before,
         "after": after,
         "changed": differing(before, after),
@@ -73,3 +75,9 @@ def _compared(request: HttpRequest, note: Note, old: int, new: int, context: Map
 
 def _last_two(note: Note) -> dict[str, int]:
     return {"old": max(note.version - 1, 1), "new": note.version}
+
+
+def _recent(note: Note) -> QuerySet[NoteEvent]:
+    """What is offered to be picked. Any other version can be typed."""
+    events = note.history.select_related("actor").only("note", "seq", "created_at", "actor__name", "actor__email")
+    return events.order_by("-seq")[:SHOWN]

@@ -288,6 +288,7 @@ class TestVersions:
         assert "Only white space changes." in page
         assert re.search(r'name="old" value="4"', page)
         assert re.search(r'name="new" value="5"', page)
+        assert re.findall(r'<option value="(\d)">[^<]+, Owner</option>', page) == ["5", "4", "3", "2", "1"]
 
     def test_any_two_differ_in_every_field(self, viewer, written):
         page = html(browser(viewer).get(url("compare", written), {"old": "1", "new": "4"}))
