@@ -13,8 +13,8 @@ from django.utils import timezone
 from django.utils.http import urlencode
 from django.views.decorators.http import require_GET
 
+from kjxlkj.chart import stacked
 from kjxlkj.jobs import health, live, overview
-from kjxlkj.jobs.chart import chart
 from kjxlkj.jobs.models import Job
 
 
@@ -78,7 +78,7 @@ def _context() -> dict[str, Any]:
         "retries": _rows(retries),
         "retry_count": retries.count,
         "hour": hour,
-        "chart": chart(hour.buckets),
+        "chart": stacked((each, {"succeeded": each.succeeded, "failed": each.failed}) for each in hour.buckets),
         "failures": [(each, _failures_url(each)) for each in hour.failures],
         "poll_url": reverse("admin:workers"),
     }

@@ -1,5 +1,5 @@
 import re
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,8 +8,6 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from kjxlkj.jobs import canaries, health, overview, transitions
-from kjxlkj.jobs.chart import HEIGHT, chart
-from kjxlkj.jobs.overview import Bucket
 from kjxlkj.jobs.transitions import Progress
 from tests.jobs.conftest import add_errand, run
 from tests.jobs.test_recovery import claimed
@@ -133,7 +131,6 @@ def test_durations_are_of_the_last_attempts() -> None:
 def test_without_jobs_there_are_no_durations() -> None:
     hour = overview.last_hour(timezone.now())
     assert {(kind.median, kind.p95) for kind in hour.kinds} == {(None, None)}
-    assert chart(hour.buckets).most == 0
 
 
 def test_every_question_is_answered_by_indexes_whatever_ended_long_ago() -> None:
@@ -159,18 +156,3 @@ def test_every_question_is_answered_by_indexes_whatever_ended_long_ago() -> None
     assert [names[0].rpartition("_")[2] for names in used] == [
         "queued", "leases", "leases", "queued", "finished", "finished",
     ]  # fmt: skip
-
-
-class TestChart:
-    def test_its_highest_bar_fills_it_and_none_goes_beyond(self) -> None:
-        start = datetime.fromisoformat("2026-01-01T00:00:00Z")
-        drawn = chart([Bucket(start, 900, 100), Bucket(start, 0, 1), Bucket(start, 1000, 1), Bucket(start)])
-        assert drawn.most == 1001
-        assert all(0 <= bar.failed_y <= bar.succeeded_y <= HEIGHT for bar in drawn.bars)
-        assert min(bar.failed_y for bar in drawn.bars) < HEIGHT / 10
-
-    def test_the_least_failure_is_seen_and_nothing_is_drawn_for_nothing(self) -> None:
-        start = datetime.fromisoformat("2026-01-01T00:00:00Z")
-        busy, empty = chart([Bucket(start, 100_000, 1), Bucket(start)]).bars
-        assert busy.failed >= 3
-        assert (empty.succeeded, empty.failed) == (0, 0)
