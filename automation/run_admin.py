@@ -1,4 +1,4 @@
-"""Runs, as people follow them, and their panel on the front page."""
+"""Runs, as people follow them."""
 
 import json
 from collections.abc import Collection, Mapping
@@ -12,16 +12,14 @@ from django.urls import reverse
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 
-from automation import services
+from automation import runs_panel, services
 from automation.models import Rule, Run
+from automation.rule_filter import RuleFilter
 from automation.trace import triggered_by, with_outcome
 from kjxlkj.admin_site import add_panel
 from kjxlkj.jobs import live
-from kjxlkj.jobs.models import JobStatus
 from kjxlkj.notes.timeline import RuleBehind, tell_rules_by
-from kjxlkj.workspaces.job_admin import ErrorCodeFilter, JobAdmin
-from kjxlkj.workspaces.models import User
-from kjxlkj.workspaces.roles import scoped
+from kjxlkj.workspaces.job_admin import ErrorCodeFilter, FinishedFilter, JobAdmin
 from kjxlkj.workspaces.scoped_admin import WorkspaceFilter
 
 
@@ -33,7 +31,7 @@ class RunAdmin(JobAdmin):
     list_display = ["created_at", "rule", "workspace", "state", "trigger", "came_of_it", "review"]
     live_columns = ("state", "came_of_it")
     list_select_related = ["rule", "workspace"]
-    list_filter = [WorkspaceFilter, "status", "trigger", ErrorCodeFilter]
+    list_filter = [WorkspaceFilter, "status", "trigger", RuleFilter, FinishedFilter, ErrorCodeFilter]
     change_form_template = "automation/run.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
@@ -75,20 +73,10 @@ def _readable(result: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _runs_panel(request: HttpRequest) -> Mapping[str, Any] | None:
-    if not isinstance(request.user, User):
-        return None
-    runs = scoped(Run.objects.select_related("rule"), request.user).defer("result_json", "rule_snapshot")
-    return {
-        "failed": list(runs.filter(status=JobStatus.FAILED).order_by("-created_at")[:5]),
-        "active": list(runs.unfinished().order_by("-created_at")[:5]),
-    }
-
-
 def _rules_behind(run_ids: Collection[UUID]) -> dict[UUID, RuleBehind]:
     rules = Run.objects.filter(pk__in=run_ids).values_list("pk", "rule_id", "rule__name")
     return {pk: RuleBehind(name, reverse("admin:automation_rule_change", args=[rule])) for pk, rule, name in rules}
 
 
-add_panel(20, "automation/_runs_panel.html", _runs_panel)
+add_panel(20, "automation/_runs_panel.html", runs_panel.context)
 tell_rules_by(_rules_behind)

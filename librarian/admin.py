@@ -1,12 +1,14 @@
-"""Wiring of the review pages into the admin."""
+"""Wiring of the review pages, the list of operations and the overview's panels into the admin."""
 
 from automation.rule_panels import add_rule_panel
 from kjxlkj.admin_site import add_page, add_panel
 from librarian import pages, prompt_pages, report_pages, trust_pages
+from librarian.dashboard import decided, next_steps, waiting
 from librarian.ledger_admin import DisclosureAdmin
+from librarian.operation_admin import OperationAdmin
 from librarian.provider_page import probe_provider
 
-__all__ = ["DisclosureAdmin"]
+__all__ = ["DisclosureAdmin", "OperationAdmin"]
 
 add_page("review/", pages.queue, "review_queue")
 add_page("review/decide/", pages.decide, "review_decide")
@@ -23,5 +25,7 @@ add_page("librarian/prompts/<uuid:workspace_id>/", prompt_pages.prompts, "librar
 add_page("librarian/prompts/<uuid:workspace_id>/download/", prompt_pages.download, "librarian_prompts_download")
 add_page("librarian/prompts/<uuid:workspace_id>/built-in/", prompt_pages.use_builtin, "librarian_prompts_builtin")
 
-add_panel(10, "review/_waiting.html", pages.waiting_panel)
+add_panel(5, "librarian/_next_steps.html", next_steps)
+add_panel(10, "review/_waiting.html", waiting)
+add_panel(25, "librarian/_decided.html", decided)
 add_rule_panel("librarian/_gates.html", trust_pages.gates_panel)

@@ -23,7 +23,7 @@ from librarian import services
 from librarian.forms import EditForm, read_decisions, read_ids
 from librarian.models import Operation, OperationStatus
 from librarian.presentation import Card, cards, for_cards
-from librarian.queue import pending_for, queue_page, run_page, under_way_for, waiting_by_workspace
+from librarian.queue import pending_for, queue_page, run_page, under_way_for
 from librarian.services import Decision, Outcome
 
 
@@ -121,10 +121,6 @@ def front_door(request: HttpRequest) -> HttpResponseRedirect:
     user = request.user
     waiting = isinstance(user, User) and (pending_for(user).exists() or under_way_for(user).exists())
     return redirect("admin:review_queue" if waiting else "admin:index")
-
-
-def waiting_panel(request: HttpRequest) -> Mapping[str, Any]:
-    return {"waiting": waiting_by_workspace(_user(request))}
 
 
 # --- Steps ----------------------------------------------------------------------------------------

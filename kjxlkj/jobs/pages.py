@@ -52,10 +52,11 @@ def workers(request: HttpRequest) -> HttpResponse:
     return render(request, "jobs/workers.html", page)
 
 
-def panel(request: HttpRequest) -> Mapping[str, Any] | None:
-    if not getattr(request.user, "is_superuser", False):
-        return None
+def panel(request: HttpRequest) -> Mapping[str, Any]:
+    """To superusers what waits and works; to everybody else whether anybody works."""
     clusters = health.clusters()
+    if not getattr(request.user, "is_superuser", False):
+        return {"is_served": not health.unserved(clusters)}
     queues = overview.queues(clusters)
     return {
         "queued": sum(queue.queued for queue in queues),

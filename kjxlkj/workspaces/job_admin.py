@@ -17,24 +17,22 @@ from django.views.decorators.http import require_GET, require_POST
 from kjxlkj.errors import DomainError
 from kjxlkj.jobs import live
 from kjxlkj.jobs.models import Job, JobStatus
+from kjxlkj.workspaces.list_filters import DaysFilter, LinkedFilter
 from kjxlkj.workspaces.roles import Right
 from kjxlkj.workspaces.scoped_admin import ScopedAdmin, actor
 
 _NAMED = 5  # of many refusals or ends, told with their names
 
 
-class ErrorCodeFilter(admin.SimpleListFilter):
-    """For links to the failures of one code. It offers no others: to find them all would read every row."""
-
+class ErrorCodeFilter(LinkedFilter):
     title = "error code"
-    parameter_name = "error_code"
+    parameter_name = lookup = "error_code"
 
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        chosen = request.GET.get(self.parameter_name)
-        return [(chosen, chosen)] if chosen else []
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(error_code=self.value()) if self.value() else queryset
+class FinishedFilter(DaysFilter):
+    title = "ended"
+    parameter_name = "finished"
+    lookup = "finished_at"
 
 
 class JobAdmin(ScopedAdmin):

@@ -1,0 +1,137 @@
+"""The list of all operations, decided ones too: where the overview's figures lead. Decisions have their own pages."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
+
+from automation.rule_filter import RuleFilter
+from kjxlkj.workspaces.list_filters import DaysFilter, LinkedFilter
+from kjxlkj.workspaces.scoped_admin import ScopedAdmin, WorkspaceFilter
+from librarian.figures import TIMED
+from librarian.models import Operation, OperationKind, OperationStatus
+from librarian.verdicts import MEANING, OF_PEOPLE, VERDICT, Verdict
+
+_SHOWN = (
+    "kind",
+    "target_path",
+    "title",
+    "status",
+    "workspace__name",
+    "run__rule__name",
+    "model",
+    "confidence",
+    "decided_at",
+    "via",
+)
+
+
+class VerdictFilter(admin.SimpleListFilter):
+    title = "what became of it"
+    parameter_name = "verdict"
+    of_people = "of_people"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [*Verdict.choices, (self.of_people, "decided by a person")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Operation]) -> QuerySet[Operation]:
+        value = self.value()
+        if value is None:
+            return queryset
+        return queryset.filter(OF_PEOPLE if value == self.of_people else MEANING[Verdict(value)])
+
+
+class KindFilter(admin.SimpleListFilter):
+    title = parameter_name = "kind"
+    proposals = "proposals"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(self.proposals, "all but questions"), *OperationKind.choices]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Operation]) -> QuerySet[Operation]:
+        if self.value() is None:
+            return queryset
+        if self.value() == self.proposals:
+            return queryset.exclude(kind=OperationKind.DEFER)
+        return queryset.filter(kind=self.value())
+
+
+class DecidedFilter(DaysFilter):
+    title = parameter_name = "decided"
+    lookup = "decided_at"
+
+
+class ModelFilter(LinkedFilter):
+    title = parameter_name = lookup = "model"
+
+
+class OperationRuleFilter(RuleFilter):
+    path = "run__rule"
+
+
+class TimedFilter(admin.SimpleListFilter):
+    title = "time of the decision"
+    parameter_name = "timed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "measured")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Operation]) -> QuerySet[Operation]:
+        return queryset.filter(TIMED) if self.value() else queryset
+
+
+@admin.register(Operation)
+class OperationAdmin(ScopedAdmin):
+    list_display = ["name", "kind", "state", "workspace", "rule", "model", "percent", "decided_at", "via"]
+    list_display_links = None
+    list_filter = [
+        WorkspaceFilter,
+        "status",
+        VerdictFilter,
+        KindFilter,
+        DecidedFilter,
+        ModelFilter,
+        OperationRuleFilter,
+        "via",
+        TimedFilter,
+    ]
+    # Newest first, by the index that the key has anyway: see kjxlkj.ids.
+    ordering = ["-pk"]
+    sortable_by = ["decided_at"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        rows: QuerySet[Any] = super().get_queryset(request).annotate(verdict=VERDICT)
+        return rows.select_related("workspace", "run__rule").only(*_SHOWN)
+
+    @admin.display(description="operation")
+    def name(self, operation: Operation) -> SafeString:
+        return format_html(
+            '<a href="{}">{}</a>',
+            reverse("admin:review_operation", args=[operation.pk]),
+            operation.target_path or operation.title or "a question",
+        )
+
+    @admin.display(description="status")
+    def state(self, operation: Operation) -> str:
+        verdict = vars(operation)["verdict"]
+        if verdict:
+            return str(Verdict(verdict).label)
+        return "rejected by a check" if operation.status == OperationStatus.REJECTED else operation.status
+
+    @admin.display(description="rule")
+    def rule(self, operation: Operation) -> str:
+        return operation.run.rule.name
+
+    @admin.display(description="confidence")
+    def percent(self, operation: Operation) -> str:
+        return f"{round(100 * operation.confidence)} %"
+
+    def get_urls(self) -> list[URLPattern]:
+        """One operation has its page among the review pages."""
+        view = self.admin_site.admin_view(require_safe(self.changelist_view))
+        return [path("", view, name="librarian_operation_changelist")]
