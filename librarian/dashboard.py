@@ -47,14 +47,17 @@ class Received:
     url: str
 
 
-def waiting(request: HttpRequest) -> Mapping[str, Any]:
+def waiting(request: HttpRequest) -> Mapping[str, Any] | None:
     user = _user(request)
     rows = sorted(waiting_by_workspace(user), key=lambda row: -row["waiting"])
+    oldest = pending_for(user).in_order().only("kind", "target_path", "title", "created_at").first()
+    if oldest is None and not _progress(request).decided:
+        return None
     return {
         "waiting": rows[:_WORKSPACES],
         "others": len(rows[_WORKSPACES:]),
         "total": sum(row["waiting"] for row in rows),
-        "oldest": pending_for(user).in_order().only("kind", "target_path", "title", "created_at").first(),
+        "oldest": oldest,
     }
 
 

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from automation.rule_filter import RuleFilter
-from kjxlkj.workspaces.list_filters import DaysFilter, LinkedFilter
+from kjxlkj.workspaces.list_filters import DaysFilter, LinkedFilter, ListFilter
 from kjxlkj.workspaces.scoped_admin import ScopedAdmin, WorkspaceFilter
 from librarian.figures import TIMED
 from librarian.models import Operation, OperationKind, OperationStatus
@@ -31,7 +31,7 @@ _SHOWN = (
 )
 
 
-class VerdictFilter(admin.SimpleListFilter):
+class VerdictFilter(ListFilter):
     title = "what became of it"
     parameter_name = "verdict"
     of_people = "of_people"
@@ -39,26 +39,21 @@ class VerdictFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [*Verdict.choices, (self.of_people, "decided by a person")]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Operation]) -> QuerySet[Operation]:
-        value = self.value()
-        if value is None:
-            return queryset
-        return queryset.filter(OF_PEOPLE if value == self.of_people else MEANING[Verdict(value)])
+    def narrowed(self, rows: QuerySet[Operation], value: str) -> QuerySet[Operation]:
+        return rows.filter(OF_PEOPLE if value == self.of_people else MEANING[Verdict(value)])
 
 
-class KindFilter(admin.SimpleListFilter):
+class KindFilter(ListFilter):
     title = parameter_name = "kind"
     proposals = "proposals"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [(self.proposals, "all but questions"), *OperationKind.choices]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Operation]) -> QuerySet[Operation]:
-        if self.value() is None:
-            return queryset
-        if self.value() == self.proposals:
-            return queryset.exclude(kind=OperationKind.DEFER)
-        return queryset.filter(kind=self.value())
+    def narrowed(self, rows: QuerySet[Operation], value: str) -> QuerySet[Operation]:
+        if value == self.proposals:
+            return rows.exclude(kind=OperationKind.DEFER)
+        return rows.filter(kind=OperationKind(value))
 
 
 class DecidedFilter(DaysFilter):
@@ -74,15 +69,15 @@ class OperationRuleFilter(RuleFilter):
     path = "run__rule"
 
 
-class TimedFilter(admin.SimpleListFilter):
+class TimedFilter(ListFilter):
     title = "time of the decision"
     parameter_name = "timed"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("yes", "measured")]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Operation]) -> QuerySet[Operation]:
-        return queryset.filter(TIMED) if self.value() else queryset
+    def narrowed(self, rows: QuerySet[Operation], value: str) -> QuerySet[Operation]:
+        return rows.filter(TIMED)
 
 
 @admin.register(Operation)
@@ -100,9 +95,11 @@ class OperationAdmin(ScopedAdmin):
         "via",
         TimedFilter,
     ]
-    # Newest first, by the index that the key has anyway: see kjxlkj.ids.
-    ordering = ["-pk"]
     sortable_by = ["decided_at"]
+
+    def get_ordering(self, request: HttpRequest) -> list[str]:
+        """The newest first, by the index that the key has anyway (see kjxlkj.ids); of decisions, the last first."""
+        return ["-decided_at", "-pk"] if DecidedFilter.parameter_name in request.GET else ["-pk"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows: QuerySet[Any] = super().get_queryset(request).annotate(verdict=VERDICT)

@@ -4,12 +4,31 @@ from datetime import date, datetime, time, timedelta
 from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 
-class LinkedFilter(admin.SimpleListFilter):
+class ListFilter(admin.SimpleListFilter):
+    """A concrete one names its choices in `lookups`, and what is left of the rows in `narrowed`."""
+
+    def narrowed(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+        """May raise any of the errors of a value that cannot be: the list's address is refused then."""
+        raise NotImplementedError
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if value is None:
+            return queryset
+        try:
+            return self.narrowed(queryset, value)
+        except (ValueError, OverflowError, ValidationError) as error:
+            raise IncorrectLookupParameters from error
+
+
+class LinkedFilter(ListFilter):
     """For links to the rows of one value. It offers no others: to find them all would read every row."""
 
     lookup: ClassVar[str]
@@ -18,11 +37,11 @@ class LinkedFilter(admin.SimpleListFilter):
         chosen = request.GET.get(str(self.parameter_name))
         return [] if chosen is None else [(chosen, chosen or "not known")]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset if self.value() is None else queryset.filter(**{self.lookup: self.value()})
+    def narrowed(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
+        return rows.filter(**{self.lookup: value})
 
 
-class DaysFilter(admin.SimpleListFilter):
+class DaysFilter(ListFilter):
     """The last days of the calendar, or the one day that a link names."""
 
     lookup: ClassVar[str]
@@ -32,15 +51,11 @@ class DaysFilter(admin.SimpleListFilter):
         chosen = request.GET.get(str(self.parameter_name), "")
         return offered if not chosen or chosen in dict(offered) else [*offered, (chosen, chosen)]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """Django refuses the list's address for any error of a value that cannot be."""
-        value = self.value()
-        if value is None:
-            return queryset
+    def narrowed(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
         if value.isdecimal():
-            return queryset.filter(**{f"{self.lookup}__gte": first_moment(int(value))})
+            return rows.filter(**{f"{self.lookup}__gte": first_moment(int(value))})
         start = timezone.make_aware(datetime.combine(date.fromisoformat(value), time.min))
-        return queryset.filter(**{f"{self.lookup}__gte": start, f"{self.lookup}__lt": start + timedelta(days=1)})
+        return rows.filter(**{f"{self.lookup}__gte": start, f"{self.lookup}__lt": start + timedelta(days=1)})
 
 
 def first_moment(days: int) -> datetime:
