@@ -25,6 +25,7 @@ NAMES = (
     "librarian_run",
     "language_model",
     "report",
+    "dashboard",
     "jobs",
     "offline",
 )
