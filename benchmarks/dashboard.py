@@ -22,6 +22,7 @@ DAYS = 30
 MODELS = ("offline", "qwen3-30b-a3b-instruct", "google/gemma-3-27b-it", "mistral-small", "llama-3.3-70b")
 RULES = 20
 BOUND_MS = 150
+MEMBER = "a member"
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def main() -> None:
         make_up()
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE")  # As autovacuum does, in its time.
-        members: dict[str, Any] = {"a member": reviewer(), "a superuser": superuser()}
+        members: dict[str, Any] = {MEMBER: reviewer(), "a superuser": superuser()}
         rows = []
         with web_server() as port, closing(http.client.HTTPConnection("127.0.0.1", port)) as client:
             for who, user in members.items():
@@ -50,6 +51,8 @@ def main() -> None:
 
 def pages(who: str) -> Iterator[Page]:
     yield Page("overview", who, "/admin/", "/admin/")
+    if who != MEMBER:
+        return
     operations = "/admin/librarian/operation/"
     for name, url in {
         "all operations": operations,
@@ -59,7 +62,7 @@ def pages(who: str) -> Iterator[Page]:
         "by key, timed": f"{operations}?decided=30&timed=yes&via__exact=key",
         "failed runs": "/admin/automation/run/?status__exact=failed&finished=7",
     }.items():
-        yield Page("list", f"{name}, {who}", url, url)
+        yield Page("list", name, url, url)
 
 
 def superuser() -> Any:
@@ -127,6 +130,11 @@ def made_up_runs(workspace: Any, rules: Any) -> list[Any]:
     return list(runs[failed + 2 * waiting :])
 
 
+def text(chance: random.Random) -> str:
+    """Of an ordinary note's length, and no easier to compress."""
+    return " ".join(f"{chance.randrange(36**5):x}" for _ in range(500))
+
+
 def made_up(workspace: Any, run: Any, number: int, actor: Any, chance: random.Random) -> Any:
     from django.utils import timezone
 
@@ -156,7 +164,7 @@ def made_up(workspace: Any, run: Any, number: int, actor: Any, chance: random.Ra
         kind=kind,
         target_path=f"folder/note {number}.md",
         title="A title of some length" if kind == "retitle_note" else "",
-        body_markdown="What there is to be known, at some length. " * 60 if kind == "rewrite_note" else "",
+        body_markdown=text(chance) if kind == "rewrite_note" else "",
         reason="A reason as long as reasons are: this is how the neighbouring notes have it.",
         confidence=chance.random(),
         model=chance.choice(MODELS),

@@ -169,6 +169,13 @@ class Operation(models.Model):
             models.Index(
                 fields=["workspace", "-decided_at"], condition=Q(decided_at__isnull=False), name="operation_decided"
             ),
+            # The overview counts by these alone, and reads no texts for it.
+            models.Index(
+                fields=["decided_at"],
+                include=["workspace", "kind", "model", "status", "edited", "decided_by", "shown_at", "via"],
+                condition=Q(decided_at__isnull=False),
+                name="operation_figures",
+            ),
             models.Index(fields=["created_at"], condition=Q(auto_apply=True, status="pending"), name="operation_auto"),
         ]
         triggers = [

@@ -15,7 +15,7 @@ from kjxlkj.workspaces.list_filters import DaysFilter, LinkedFilter, ListFilter
 from kjxlkj.workspaces.scoped_admin import ScopedAdmin, WorkspaceFilter
 from librarian.figures import TIMED
 from librarian.models import Operation, OperationKind, OperationStatus
-from librarian.verdicts import MEANING, OF_PEOPLE, VERDICT, Verdict
+from librarian.verdicts import MEANING, OF_PEOPLE, Verdict, verdict_of
 
 _SHOWN = (
     "kind",
@@ -26,6 +26,8 @@ _SHOWN = (
     "run__rule__name",
     "model",
     "confidence",
+    "edited",
+    "decided_by_id",
     "decided_at",
     "via",
 )
@@ -102,7 +104,7 @@ class OperationAdmin(ScopedAdmin):
         return ["-decided_at", "-pk"] if DecidedFilter.parameter_name in request.GET else ["-pk"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        rows: QuerySet[Any] = super().get_queryset(request).annotate(verdict=VERDICT)
+        rows = super().get_queryset(request)
         return rows.select_related("workspace", "run__rule").only(*_SHOWN)
 
     @admin.display(description="operation")
@@ -115,9 +117,10 @@ class OperationAdmin(ScopedAdmin):
 
     @admin.display(description="status")
     def state(self, operation: Operation) -> str:
-        verdict = vars(operation)["verdict"]
+        by_person = operation.decided_by_id is not None
+        verdict = verdict_of(operation.status, edited=operation.edited, by_person=by_person)
         if verdict:
-            return str(Verdict(verdict).label)
+            return str(verdict.label)
         return "rejected by a check" if operation.status == OperationStatus.REJECTED else operation.status
 
     @admin.display(description="rule")

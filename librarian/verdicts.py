@@ -6,7 +6,7 @@ Of people's, all but `ACCEPTED` speak against the proposal, as in `librarian.acc
 from functools import reduce
 from operator import or_
 
-from django.db.models import Case, CharField, Q, TextChoices, Value, When
+from django.db.models import Q, TextChoices
 
 from librarian.models import OperationStatus
 
@@ -32,9 +32,13 @@ MEANING = {
 
 OF_PEOPLE = reduce(or_, (MEANING[verdict] for verdict in Verdict if verdict != Verdict.BY_RULE))
 
-# Empty: nobody has decided, or a check has.
-VERDICT = Case(
-    *(When(meaning, then=Value(verdict.value)) for verdict, meaning in MEANING.items()),
-    default=Value(""),
-    output_field=CharField(),
-)
+
+def verdict_of(status: str, *, edited: bool, by_person: bool) -> Verdict | None:
+    """The same as `MEANING`; None: nobody has decided, or a check has."""
+    if status == OperationStatus.REVERTED:
+        return Verdict.UNDONE
+    if status == OperationStatus.APPLIED and not by_person:
+        return Verdict.BY_RULE
+    if status == OperationStatus.APPLIED:
+        return Verdict.EDITED if edited else Verdict.ACCEPTED
+    return Verdict.REJECTED if status == OperationStatus.REJECTED and by_person else None
