@@ -131,8 +131,8 @@ def made_up_runs(workspace: Any, rules: Any) -> list[Any]:
 
 
 def text(chance: random.Random) -> str:
-    """Of an ordinary note's length, and no easier to compress."""
-    return " ".join(f"{chance.randrange(36**5):x}" for _ in range(500))
+    """Of a short note's length, as most are, and no easier to compress."""
+    return " ".join(f"{chance.randrange(36**5):x}" for _ in range(chance.randrange(20, 250)))
 
 
 def made_up(workspace: Any, run: Any, number: int, actor: Any, chance: random.Random) -> Any:
@@ -165,6 +165,10 @@ def made_up(workspace: Any, run: Any, number: int, actor: Any, chance: random.Ra
         target_path=f"folder/note {number}.md",
         title="A title of some length" if kind == "retitle_note" else "",
         body_markdown=text(chance) if kind == "rewrite_note" else "",
+        tags=["harbour", "booking", "customers", "reviewed"] if kind == "retag_note" else None,
+        links=[{"text": f"words {n}", "target": f"folder/note {n}"} for n in range(4)]
+        if kind == "relink_note"
+        else None,
         reason="A reason as long as reasons are: this is how the neighbouring notes have it.",
         confidence=chance.random(),
         model=chance.choice(MODELS),

@@ -96,7 +96,7 @@ def decisions(user: User, since: datetime) -> Decisions:
     found = Decisions({}, {}, {})
     by_person = ExpressionWrapper(Q(decided_by__isnull=False), BooleanField())
     rows = _decided(user, since).annotate(day=_Day("decided_at"), by_person=by_person)
-    groups = rows.values("day", "kind", "model", "status", "edited", "by_person").annotate(number=Count("pk"))
+    groups = rows.values("day", "kind", "model", "status", "edited", "by_person").annotate(number=Count("*"))
     for day, kind, model, status, edited, person, number, proposals in _ask(_DECISIONS, groups):
         verdict = verdict_of(status, edited=edited, by_person=person)
         if verdict is None:
