@@ -23,6 +23,7 @@ MODELS = ("offline", "qwen3-30b-a3b-instruct", "google/gemma-3-27b-it", "mistral
 RULES = 20
 BOUND_MS = 150
 MEMBER = "a member"
+LINKS = [{"text": f"words {n}", "target": f"folder/note {n}"} for n in range(4)]
 
 
 def main() -> None:
