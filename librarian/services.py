@@ -280,7 +280,7 @@ def _reopen(operation: Operation, actor: User) -> Outcome:
 def _inverse(operation: Operation, event: NoteEvent, actor: User) -> Note:
     note = Note.objects.select_for_update(no_key=True).get(pk=event.note_id)
     touched = set(event.changed)
-    for later in note.history.filter(seq__gt=event.seq):
+    for later in note.history.filter(seq__gt=event.seq).defer("before"):
         if later.run_id != operation.run_id or touched & set(later.changed):
             raise Conflict(
                 "CHANGED_SINCE", f"“{note.title}” was changed since (version {later.seq}); it was left as it is."
