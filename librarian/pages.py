@@ -63,6 +63,14 @@ def operation(request: HttpRequest, operation_id: UUID) -> HttpResponse:
 
 
 @require_GET
+def change(request: HttpRequest, operation_id: UUID) -> HttpResponse:
+    """What it changes, alone: for a card that came without, when it is looked at."""
+    user = _user(request)
+    (card,) = cards(_operations(user, [operation_id]), user)
+    return render(request, "review/_loaded.html", {"card": card, "operation": card.operation, "change": card.change})
+
+
+@require_GET
 def edit(request: HttpRequest, operation_id: UUID) -> HttpResponse:
     user = _user(request)
     (card,) = cards(_operations(user, [operation_id]), user)

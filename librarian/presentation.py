@@ -1,6 +1,6 @@
 """Operations as cards: everything a reviewer needs to see of them, in a number of queries that does not grow."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from uuid import UUID
@@ -58,6 +58,8 @@ class Card:
     """Somebody else changed the note after the librarian had read it."""
     message: str = ""
     """Why the last decision on it could not be carried out."""
+    is_later: bool = False
+    """Its change is not worked out yet: the page asks for it when the card comes into view."""
 
     @property
     def note(self) -> Note | None:
@@ -110,23 +112,35 @@ def for_cards(operations: OperationQuerySet) -> OperationQuerySet:
     return operations.select_related(*joined).defer(*_LEFT_OUT)
 
 
-def cards(operations: Sequence[Operation], user: User, messages: Mapping[UUID, str] | None = None) -> list[Card]:
-    """Cards of operations from `for_cards`. Whoever may not write in a workspace gets them without buttons."""
-    _load_bodies(operations)
+def cards(
+    operations: Sequence[Operation],
+    user: User,
+    messages: Mapping[UUID, str] | None = None,
+    later: Collection[UUID] = frozenset(),
+) -> list[Card]:
+    """Cards of operations from `for_cards`. Whoever may not write in a workspace gets them without buttons.
+
+    The changes of those in `later`, which takes time for long texts, are not worked out.
+    """
+    now = [operation for operation in operations if operation.id not in later]
+    _load_bodies(now)
     writable = writable_workspaces(user)
-    targets, later = _targets(operations), _later_events(operations)
+    targets, events = _targets(now), _later_events(operations)
     return [
         Card(
             operation=operation,
-            change=change_of(
+            change=Change()
+            if operation.id in later
+            else change_of(
                 operation,
                 _as_it_was(operation),
                 targets=targets.get(operation.workspace_id, {}),
-                base_tags=_base_tags(operation, later.get(operation.id, ())),
+                base_tags=_base_tags(operation, events.get(operation.id, ())),
             ),
             may_decide=operation.workspace_id in writable,
-            is_stale=_moved_on(operation, later.get(operation.id, ())),
+            is_stale=_moved_on(operation, events.get(operation.id, ())),
             message=(messages or {}).get(operation.id, ""),
+            is_later=operation.id in later,
         )
         for operation in operations
     ]
