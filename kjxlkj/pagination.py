@@ -87,7 +87,7 @@ class Page(BasePagination):
         back = cursor is not None and cursor.back
         order = tuple(_reversed(name) for name in self.order) if back else self.order
         if cursor:
-            queryset = queryset.filter(_beyond(order, cursor.values))
+            queryset = queryset.filter(beyond(order, cursor.values))
         rows = list(queryset.order_by(*order)[: limit + 1])
         more = len(rows) > limit
         rows = rows[:limit]
@@ -165,7 +165,7 @@ def _read(model: type[Model], name: str, value: Any) -> Any:
     return clean
 
 
-def _beyond(order: Sequence[str], values: Sequence[Any]) -> Q:
+def beyond(order: Sequence[str], values: Sequence[Any]) -> Q:
     """Rows after the one with `values`: (a, b) > (x, y), written so that an index on `a` still gives the start."""
     condition = Q()
     for name, value in reversed(list(zip(order, values, strict=True))):

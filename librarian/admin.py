@@ -2,7 +2,7 @@
 
 from automation.rule_panels import add_rule_panel
 from kjxlkj.admin_site import add_page, add_panel
-from librarian import pages, prompt_pages, report_pages, trust_pages
+from librarian import bulk_pages, pages, prompt_pages, report_pages, trust_pages
 from librarian.dashboard import decided, next_steps, waiting
 from librarian.ledger_admin import DisclosureAdmin
 from librarian.operation_admin import OperationAdmin
@@ -14,12 +14,18 @@ add_page("review/", pages.queue, "review_queue")
 add_page("review/decide/", pages.decide, "review_decide")
 add_page("review/undo/", pages.undo, "review_undo")
 add_page("review/acceptance/", trust_pages.acceptance_page, "review_acceptance")
+add_page("review/together/", bulk_pages.bulk, "review_bulk")
+add_page("review/together/decide/", bulk_pages.decide, "review_decide_together")
+add_page("review/batches/", bulk_pages.batches, "review_batches")
+add_page("review/batches/<uuid:batch_id>/", bulk_pages.batch, "review_batch")
+add_page("review/batches/<uuid:batch_id>/undo/", bulk_pages.undo, "review_undo_batch")
 add_page("review/run/<uuid:run_id>/", pages.run, "review_run")
 add_page("review/run/<uuid:run_id>/undo/", pages.undo_run, "review_undo_run")
 add_page("review/run/<uuid:run_id>/report/", report_pages.report, "review_report")
 add_page("review/run/<uuid:run_id>/report/<uuid:exchange_id>/", report_pages.exchange, "review_exchange")
 add_page("review/<uuid:operation_id>/", pages.operation, "review_operation")
 add_page("review/<uuid:operation_id>/change/", pages.change, "review_change")
+add_page("review/<uuid:operation_id>/alike/", bulk_pages.alike, "review_alike")
 add_page("review/<uuid:operation_id>/edit/", pages.edit, "review_edit")
 add_page("librarian/probe/", probe_provider, "librarian_probe")
 add_page("librarian/prompts/<uuid:workspace_id>/", prompt_pages.prompts, "librarian_prompts")

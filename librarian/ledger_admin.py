@@ -20,7 +20,7 @@ from kjxlkj.notes.models import Note
 from kjxlkj.workspaces.roles import scoped
 from kjxlkj.workspaces.scoped_admin import ScopedAdmin, WorkspaceFilter
 from librarian.models import Disclosure, Exchange
-from librarian.queue import as_uuid
+from librarian.queue_filters import as_uuid
 
 TITLE = "What was sent where"
 # Hosts to choose from: more would be a list to search in.

@@ -4,15 +4,12 @@ Every change goes through `librarian.services`, as the API's do. A form is answe
 to htmx, and with a redirect to the page it came from to everybody else.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from automation.models import Run
@@ -22,8 +19,15 @@ from kjxlkj.workspaces.roles import Right, may, scoped
 from librarian import services
 from librarian.forms import EditForm, read_decisions, read_ids
 from librarian.models import Operation, OperationStatus
+from librarian.page_frame import common as _common
+from librarian.page_frame import from_htmx as _from_htmx
+from librarian.page_frame import page as _page
+from librarian.page_frame import refused as _refused
+from librarian.page_frame import user_of as _user
+from librarian.page_frame import where_next as _next
 from librarian.presentation import Card, cards, for_cards
-from librarian.queue import pending_for, queue_page, run_page, under_way_for
+from librarian.queue import changes_for_later, pending_for, queue_page, under_way_for
+from librarian.run_page import run_page
 from librarian.services import Decision, Outcome
 
 
@@ -31,8 +35,8 @@ from librarian.services import Decision, Outcome
 def queue(request: HttpRequest) -> HttpResponse:
     user = _user(request)
     page = queue_page(user, request.GET)
-    context = {"title": "Review", "page": page, "cards": cards(page.operations, user)}
-    if not page.operations:
+    context = {"title": "Review", "page": page}
+    if not page.entries:
         context["under_way"] = under_way_for(user).count()
     return _page(request, "review/queue.html", context)
 
@@ -43,12 +47,14 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     runs = Run.objects.select_related("rule", "workspace", "report", "created_by", "triggering_event")
     found = get_object_or_404(scoped(runs, user), pk=run_id)
     page = run_page(found, request.GET)
+    shown = cards(page.operations, user, later=changes_for_later(page.operations))
     context = {
         "title": f"Run of “{found.rule.name}”",
         "page": page,
         "run": found,
         "report": getattr(found, "report", None),
-        "cards": cards(page.operations, user),
+        "cards": shown,
+        "may_decide": any(card.may_decide and card.is_pending for card in shown),
         "may_undo": bool(page.counts.get(OperationStatus.APPLIED)) and may(user, found.workspace, Right.WRITE),
     }
     return _page(request, "review/run.html", context)
@@ -134,10 +140,6 @@ def front_door(request: HttpRequest) -> HttpResponseRedirect:
 # --- Steps ----------------------------------------------------------------------------------------
 
 
-def _user(request: HttpRequest) -> User:
-    return cast(User, request.user)  # the admin site lets nobody else in
-
-
 def _operations(user: User, ids: Sequence[UUID]) -> list[Operation]:
     """In the order of `ids`; 404 if one of them is not there for this person."""
     found = {each.pk: each for each in scoped(for_cards(Operation.objects.filter(pk__in=ids)), user)}
@@ -187,38 +189,6 @@ def _words(outcome: Outcome) -> str:
     return f"{done}: {what}."
 
 
-def _refused(request: HttpRequest, message: str, *, status: int) -> HttpResponse:
-    context = {**admin.site.each_context(request), "title": "Not possible", "message": message}
-    template = "review/_refused.html" if _from_htmx(request) else "review/refused.html"
-    return render(request, template, context, status=status)
-
-
 def _edit_page(request: HttpRequest, card: Card, form: EditForm) -> HttpResponse:
     context = {"title": "Edit and accept", "card": card, "form": form}
     return _page(request, "review/_edit.html" if _from_htmx(request) else "review/edit.html", context)
-
-
-def _page(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
-    return render(request, template, {**admin.site.each_context(request), **_common(request), **context})
-
-
-def _common(request: HttpRequest) -> dict[str, Any]:
-    # Addresses that every card has alike are looked up once: a page has a hundred of them.
-    return {
-        "here": _next(request),
-        "decide_url": reverse("admin:review_decide"),
-        "undo_url": reverse("admin:review_undo"),
-    }
-
-
-def _next(request: HttpRequest) -> str:
-    """Where a form leads back to: this page, or the one that the form came from."""
-    wanted = request.GET.get("next") or request.POST.get("next") or ""
-    if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
-        return wanted
-    on_a_list = request.method == "GET" and request.resolver_match and request.resolver_match.url_name != "review_edit"
-    return request.get_full_path() if on_a_list else reverse("admin:review_queue")
-
-
-def _from_htmx(request: HttpRequest) -> bool:
-    return bool(getattr(request, "htmx", False))

@@ -1,66 +1,96 @@
 """The review queue: which operations wait for whom, page by page."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Case, Count, F, Min, Q, QuerySet, TextField, UUIDField, Value, When
+from django.db.models.functions import Cast
+from django.http import QueryDict
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
 
 from automation.models import Run
+from kjxlkj.errors import BadRequest
+from kjxlkj.pagination import beyond, decode_cursor, encode_cursor
 from kjxlkj.workspaces.models import User
 from kjxlkj.workspaces.roles import scoped
+from librarian.groups import Group, Key, read_groups
 from librarian.models import Operation, OperationKind, OperationQuerySet, OperationStatus
-from librarian.presentation import for_cards
+from librarian.presentation import Card, cards, for_cards, writable_workspaces
+from librarian.queue_filters import KINDS, Facets, Filters, facets
 
 PAGE_SIZE = 25
+AGE, RISK = "age", "risk"
+# By what entries are sorted: each is computed of all operations of an entry, decided or not.
+_ORDERS = {AGE: ("began", "oldest"), RISK: ("risk", "worry", "began", "oldest")}
+
+# Changes of whole texts take time and space: the first cards show them, the others when they are looked at.
+_AT_ONCE = 3
+_LONG = 8_000
+_LATE_KINDS = frozenset({OperationKind.REWRITE, OperationKind.RELINK, OperationKind.CREATE})
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    value: str
-    label: str
-    count: int
+class Place:
+    """Where a page begins, in a queue as it stood when its first page was read.
 
+    What is proposed later waits for the next time, and what is decided meanwhile still counts for the place of its
+    group: else a group would move on when its first is decided, and be met twice.
+    """
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    workspace: str = ""
-    rule: str = ""
-    kind: str = ""
+    sort: str
+    began: datetime
+    values: tuple[Any, ...]
+
+    def text(self) -> str:
+        return encode_cursor([self.sort, self.began, self.values])
 
     @classmethod
-    def read(cls, query: Mapping[str, str]) -> "Filters":
-        """Values that cannot be are left out, as old bookmarks may hold them."""
-        kind, workspace = query.get("kind", ""), query.get("workspace", "")
-        return cls(
-            workspace="" if "\0" in workspace else workspace,
-            rule=str(as_uuid(query.get("rule", "")) or ""),
-            kind=kind if kind in OperationKind.values else "",
-        )
+    def read(cls, text: str, sort: str) -> "Place | None":
+        """None for what is no place in that order, as an old bookmark may hold."""
+        try:
+            match decode_cursor(text) if text else None:
+                case [str(found), str(began), list(values)] if found == sort and len(values) == len(_ORDERS[sort]):
+                    moments = [parse_datetime(began), parse_datetime(str(values[-2]))]
+                    numbers = [float(value) for value in values[:-2]]
+                    if all(moment and moment.tzinfo for moment in moments):
+                        return cls(sort, moments[0], (*numbers, moments[1], str(values[-1])))  # type: ignore[arg-type]
+        except (BadRequest, ValueError, TypeError):
+            pass
+        return None
 
-    def as_query(self) -> dict[str, str]:
-        values = {"workspace": self.workspace, "rule": self.rule, "kind": self.kind}
-        return {name: value for name, value in values.items() if value}
 
-    def apply(self, operations: OperationQuerySet) -> OperationQuerySet:
-        lookups = {"workspace": "workspace__slug", "rule": "run__rule_id", "kind": "kind"}
-        return operations.filter(**{lookups[name]: value for name, value in self.as_query().items()})
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One or the other: a card by itself, or a group."""
+
+    card: Card | None
+    group: Group | None
 
 
 @dataclass(frozen=True, slots=True)
 class QueuePage:
-    operations: Sequence[Operation]
+    entries: Sequence[Entry]
     filters: Filters
-    total: int
-    """Pending operations that pass the filters."""
+    sort: str
+    single: bool
+    facets: Facets
+    entry_count: int
+    """How many entries the pending operations that pass the filters make."""
     before: int
     """How many of them come before this page."""
-    next_query: str
-    workspaces: Sequence[Choice] = field(default_factory=list)
-    rules: Sequence[Choice] = field(default_factory=list)
-    kinds: Sequence[Choice] = field(default_factory=list)
+    after: str
+    """Where the next page begins; empty on the last."""
+    writable: int
+    """Of the pending operations that pass the filters, those that this person may decide."""
+
+    @property
+    def total(self) -> int:
+        return self.facets.total
 
     @property
     def first(self) -> int:
@@ -68,7 +98,43 @@ class QueuePage:
 
     @property
     def last(self) -> int:
-        return self.before + len(self.operations)
+        return self.before + len(self.entries)
+
+    @property
+    def has_choices(self) -> bool:
+        """Whether anything waits, here or behind other filters."""
+        return bool(self.facets.workspaces or self.query)
+
+    @property
+    def has_ticks(self) -> bool:
+        return any(entry.card and entry.card.may_decide for entry in self.entries)
+
+    @property
+    def next_query(self) -> str:
+        return urlencode({**self.address, "after": self.after}) if self.after else ""
+
+    @property
+    def first_page(self) -> str:
+        return f"?{urlencode(self.address)}"
+
+    @property
+    def address(self) -> dict[str, str]:
+        sort = {"sort": self.sort} if self.sort != AGE else {}
+        return {**self.filters.as_query(), **sort, **({"single": "1"} if self.single else {})}
+
+    @property
+    def query(self) -> str:
+        return urlencode(self.filters.as_query())
+
+    @property
+    def query_at_high_confidence(self) -> str:
+        return urlencode({**self.filters.as_query(), "confidence": "0.9"})
+
+    @property
+    def offers_high_confidence(self) -> bool:
+        """Whether it is narrowed to one kind, and not by confidence."""
+        some = any(choice.value == "0.9" for choice in self.facets.confidences)
+        return bool(self.filters.kind and some and not self.filters.confidence)
 
 
 def pending_for(user: User) -> OperationQuerySet:
@@ -81,49 +147,60 @@ def under_way_for(user: User) -> QuerySet[Run]:
     return scoped(runs, user)
 
 
-def queue_page(user: User, query: Mapping[str, str]) -> QueuePage:
-    """A page after the operation named by `after`, or the first. Decided ones leave the queue, so pages are
-    counted from a place in it and not from its start: nothing is skipped while the queue shrinks."""
-    filters = Filters.read(query)
-    there = facets(pending_for(user))
-    waiting = filters.apply(pending_for(user))
-    after = as_uuid(query.get("after", ""))
-    known = scoped(Operation.objects.all(), user).values("created_at", "run_id", "index")
-    place = known.filter(pk=after).first() if after else None
-    later = _after(place) if place else Q()
-    # Found first, joined afterwards: else everything that waits is joined to everything on its card, and then sorted.
-    wanted = list(waiting.filter(later).in_order().values_list("pk", flat=True)[: PAGE_SIZE + 1])
-    rows = list(for_cards(Operation.objects.filter(pk__in=wanted)).in_order())
-    before = waiting.exclude(later).count() if place else 0
-    more = len(rows) > PAGE_SIZE
+def queue_page(user: User, query: QueryDict) -> QueuePage:
+    """A page after the place `after`, or the first. A queue always starts at the first that is pending."""
+    filters, sort, single = Filters.read(query), _sort_of(query), "single" in query
+    place = Place.read(query.get("after", ""), sort)
+    began = place.began if place else timezone.now()
+    entries = entries_of(filters.apply(_walk(user, place), began), single=single)
+    later = beyond(_ORDERS[sort], place.values) if place else None
+    # Both at once: how many there are, and how many of them one has passed.
+    counts = entries.aggregate(all=Count("waiting"), passed=Count("waiting", filter=~later if later else None))
+    if later:
+        entries = entries.filter(later)
+    rows = list(entries.order_by(*_ORDERS[sort])[: PAGE_SIZE + 1])
     shown = rows[:PAGE_SIZE]
+    pending = filters.apply(pending_for(user), began)
+    found = facets(pending_for(user), filters, began)
+    writable = writable_workspaces(user)
+    after = Place(sort, began, tuple(shown[-1][name] for name in _ORDERS[sort])) if len(rows) > PAGE_SIZE else None
     return QueuePage(
-        operations=shown,
+        entries=_filled(shown, pending, user, writable, filters),
         filters=filters,
-        total=sum(row["number"] for row in there if _passes(row, filters)),
-        before=before,
-        next_query=urlencode({**filters.as_query(), "after": shown[-1].pk}) if more else "",
-        workspaces=choices(there, "workspace__slug", "workspace__name"),
-        rules=choices(there, "run__rule_id", "run__rule__name"),
-        kinds=choices(there, "kind", "kind", dict(OperationKind.choices)),
+        sort=sort,
+        single=single,
+        facets=found,
+        entry_count=counts["all"],
+        before=counts["passed"] if place else 0,
+        after=after.text() if after else "",
+        writable=sum(count for workspace, count in found.by_workspace.items() if workspace in writable),
     )
 
 
-def facets(operations: QuerySet[Operation]) -> list[dict[str, Any]]:
-    """How many there are, by everything that filters go by: all counts of a page in one statement."""
-    columns = ("workspace__slug", "workspace__name", "run__rule_id", "run__rule__name", "kind")
-    return list(operations.order_by().values(*columns).annotate(number=Count("pk")))
+def entries_of(walk: OperationQuerySet, *, single: bool) -> QuerySet[Operation, dict[str, Any]]:
+    """What `walk` comes to, one row for each entry with something pending: for each group one, if not `single`."""
+    alone = F("id") if single else Case(When(change_key="", then=F("id")), output_field=UUIDField())
+    risk = Case(*(When(kind=kind, then=Value(float(place))) for place, kind in enumerate(KINDS)))
+    worry = Case(When(warnings=[], then=F("confidence") + 2.0), default=F("confidence"))
+    pending = Q(status=OperationStatus.PENDING)
+    by_entry = walk.order_by().values("workspace_id", "kind", "change_key", alone=alone)
+    return by_entry.annotate(
+        waiting=Count("pk", filter=pending),
+        lead=Min(Cast("id", TextField()), filter=pending),
+        risk=Min(risk),
+        worry=Min(worry),
+        began=Min("created_at"),
+        oldest=Min(Cast("id", TextField())),
+    ).filter(waiting__gt=0)
 
 
-def choices(
-    facets: Iterable[Mapping[str, Any]], value: str, label: str, labels: Mapping[str, str] | None = None
-) -> list[Choice]:
-    counts: dict[tuple[str, str], int] = {}
-    for row in facets:
-        name = labels[row[label]] if labels else row[label]
-        key = (str(row[value]), name)
-        counts[key] = counts.get(key, 0) + row["number"]
-    return [Choice(value, name, count) for (value, name), count in sorted(counts.items(), key=lambda item: item[0][1])]
+def changes_for_later(operations: Sequence[Operation]) -> set[UUID]:
+    """Those whose changes a page leaves out at first."""
+    return {
+        operation.id
+        for place, operation in enumerate(operations)
+        if operation.kind in _LATE_KINDS and (place >= _AT_ONCE or len(operation.body_markdown) > _LONG)
+    }
 
 
 def waiting_by_workspace(user: User) -> list[dict[str, Any]]:
@@ -132,64 +209,39 @@ def waiting_by_workspace(user: User) -> list[dict[str, Any]]:
     return list(rows.annotate(waiting=Count("pk"), oldest=Min("created_at")).order_by("workspace__slug"))
 
 
-@dataclass(frozen=True, slots=True)
-class RunPage:
-    run: Run
-    operations: Sequence[Operation]
-    by_status: Sequence[Choice]
-    status: str
-    next_after: int | None
-
-    @property
-    def counts(self) -> dict[str, int]:
-        return {choice.value: choice.count for choice in self.by_status}
-
-    @property
-    def total(self) -> int:
-        return sum(self.counts.values())
+# --- Steps ----------------------------------------------------------------------------------------
 
 
-def run_page(run: Run, query: Mapping[str, str]) -> RunPage:
-    """Operations of all statuses in the order of the run's answers, after the one with the index `after`."""
-    status = query.get("status", "")
-    status = status if status in OperationStatus.values else ""
-    counted = dict(run.operations.order_by().values_list("status").annotate(Count("pk")))
-    operations = Operation.objects.filter(run=run, **({"status": status} if status else {}))
-    after = query.get("after", "")
-    if after.isascii() and after.isdigit():
-        operations = operations.filter(index__gt=min(int(after), 2**31 - 1))
-    rows = list(for_cards(operations).order_by("index")[: PAGE_SIZE + 1])
-    return RunPage(
-        run=run,
-        operations=rows[:PAGE_SIZE],
-        by_status=[
-            Choice(value, str(label), counted[value]) for value, label in OperationStatus.choices if counted.get(value)
-        ],
-        status=status,
-        next_after=rows[PAGE_SIZE - 1].index if len(rows) > PAGE_SIZE else None,
-    )
+def _sort_of(query: QueryDict) -> str:
+    return RISK if query.get("sort") == RISK else AGE
 
 
-def as_uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
+def _walk(user: User, place: Place | None) -> OperationQuerySet:
+    if place is None:
+        return pending_for(user)
+    meanwhile = Q(status=OperationStatus.PENDING) | Q(decided_at__gt=place.began)
+    return scoped(Operation.objects.filter(meanwhile, created_at__lte=place.began), user)
+
+
+def _filled(
+    rows: Sequence[dict[str, Any]], pending: OperationQuerySet, user: User, writable: set[UUID], filters: Filters
+) -> list[Entry]:
+    keys = [_group_key(row) for row in rows]
+    groups = read_groups(pending, [key for key in keys if key], writable=writable, query=filters.as_query())
+    ids = [UUID(row["lead"]) for row, key in zip(rows, keys, strict=True) if key is None]
+    found = {operation.pk: operation for operation in for_cards(Operation.objects.filter(pk__in=ids))}
+    operations = [found[pk] for pk in ids]
+    made = {card.operation.pk: card for card in cards(operations, user, later=changes_for_later(operations))}
+    entries = [
+        Entry(card=None, group=groups.get(key)) if key else Entry(card=made[UUID(row["lead"])], group=None)
+        for row, key in zip(rows, keys, strict=True)
+    ]
+    # A group may have been decided since its row was read.
+    return [entry for entry in entries if entry.card or entry.group]
+
+
+def _group_key(row: dict[str, Any]) -> Key | None:
+    """None for an entry that has one operation left to decide."""
+    if row["alone"] or row["waiting"] == 1:
         return None
-
-
-def _after(place: Mapping[str, Any]) -> Q:
-    created_at, run_id, index = place["created_at"], place["run_id"], place["index"]
-    same_time = Q(created_at=created_at)
-    return (
-        Q(created_at__gt=created_at)
-        | (same_time & Q(run_id__gt=run_id))
-        | (same_time & Q(run_id=run_id, index__gt=index))
-    )
-
-
-def _passes(row: Mapping[str, Any], filters: Filters) -> bool:
-    return (
-        filters.workspace in ("", row["workspace__slug"])
-        and filters.rule in ("", str(row["run__rule_id"]))
-        and filters.kind in ("", row["kind"])
-    )
+    return Key(row["workspace_id"], row["kind"], row["change_key"])

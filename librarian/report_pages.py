@@ -17,7 +17,7 @@ from librarian.line_diff import LineHunk, line_hunks
 from librarian.matching import WORK
 from librarian.models import Exchange
 from librarian.questions import PLAN, PROPOSE, REPAIR
-from librarian.queue import as_uuid
+from librarian.queue_filters import as_uuid
 from librarian.reporting import with_counts
 
 _TEXTS = ("system_prompt", "prompt", "response", "reasoning")

@@ -1,0 +1,49 @@
+"""What the review pages share: who asks, where a form leads back to, the admin's frame around a page."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from kjxlkj.workspaces.models import User
+
+
+def user_of(request: HttpRequest) -> User:
+    return cast(User, request.user)  # the admin site lets nobody else in
+
+
+def page(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:
+    return render(request, template, {**admin.site.each_context(request), **common(request), **context})
+
+
+def common(request: HttpRequest) -> dict[str, Any]:
+    # Addresses that every card has alike are looked up once: a page has a hundred of them.
+    return {
+        "here": where_next(request),
+        "decide_url": reverse("admin:review_decide"),
+        "undo_url": reverse("admin:review_undo"),
+        "decide_together_url": reverse("admin:review_decide_together"),
+    }
+
+
+def where_next(request: HttpRequest) -> str:
+    """Where a form leads back to: this page, or the one that the form came from."""
+    wanted = request.GET.get("next") or request.POST.get("next") or ""
+    if url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()):
+        return wanted
+    on_a_list = request.method == "GET" and request.resolver_match and request.resolver_match.url_name != "review_edit"
+    return request.get_full_path() if on_a_list else reverse("admin:review_queue")
+
+
+def from_htmx(request: HttpRequest) -> bool:
+    return bool(getattr(request, "htmx", False))
+
+
+def refused(request: HttpRequest, message: str, *, status: int) -> HttpResponse:
+    context = {**admin.site.each_context(request), "title": "Not possible", "message": message}
+    template = "review/_refused.html" if from_htmx(request) else "review/refused.html"
+    return render(request, template, context, status=status)
