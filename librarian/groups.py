@@ -59,6 +59,10 @@ class Group:
         return self.members[0].id
 
     @property
+    def last_id(self) -> UUID:
+        return self.members[-1].id
+
+    @property
     def reason(self) -> str:
         return self.members[0].reason
 
