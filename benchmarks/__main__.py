@@ -26,6 +26,7 @@ NAMES = (
     "language_model",
     "report",
     "dashboard",
+    "review",
     "jobs",
     "offline",
 )

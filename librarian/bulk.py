@@ -18,11 +18,10 @@ from librarian.batches import MOST
 from librarian.groups import Member, list_members
 from librarian.models import Batch, Operation, OperationQuerySet, OperationStatus
 from librarian.presentation import Card, cards, for_cards, writable_workspaces
+from librarian.queue import changes_for_later, with_lengths
 from librarian.queue_filters import PATH, Filters, as_uuid
 
 SAMPLE = 10
-# In a sample too, a change of more characters comes when it is looked at.
-_LONG = 8_000
 _DECIDED = Q(status=OperationStatus.APPLIED) | Q(status=OperationStatus.REJECTED, decided_by__isnull=False)
 
 
@@ -145,7 +144,7 @@ def _over_all(ids: Sequence[UUID]) -> list[UUID]:
 
 def _sample(ids: Sequence[UUID], user: User) -> list[Card]:
     """Without buttons of their own: a tick decides each with the others."""
-    found = {operation.pk: operation for operation in for_cards(Operation.objects.filter(pk__in=ids))}
+    found = {operation.pk: operation for operation in with_lengths(for_cards(Operation.objects.filter(pk__in=ids)))}
     operations = [found[pk] for pk in ids]
-    late = {operation.pk for operation in operations if len(operation.body_markdown) > _LONG}
-    return [replace(card, may_decide=False) for card in cards(operations, user, later=late)]
+    made = cards(operations, user, later=changes_for_later(operations))
+    return [replace(card, may_decide=False) for card in made]

@@ -16,8 +16,9 @@ from librarian.changes import Chip
 from librarian.models import Operation, OperationKind, OperationQuerySet
 from librarian.queue_filters import PATH
 
-# Seen with the card; the rest comes when it is looked at.
+# Seen with the card; the rest comes when it is looked at. A page full of groups lists fewer of each.
 SEEN = 10
+_SEEN_ON_A_PAGE = 120
 MOST_IN_A_CARD = 200
 
 
@@ -119,7 +120,7 @@ def read_groups(
         RowNumber(), partition_by=[F("workspace_id"), F("kind"), F("change_key")], order_by=[F("confidence"), F("id")]
     )
     members: dict[Key, list[Member]] = {}
-    for row in _rows(alike.annotate(nth=nth).filter(nth__lte=SEEN).order_by("nth")):
+    for row in _rows(alike.annotate(nth=nth).filter(nth__lte=min(SEEN, _SEEN_ON_A_PAGE // len(keys))).order_by("nth")):
         members.setdefault(_key(row), []).append(_member(row))
     writable = set(writable)
     return {
@@ -147,7 +148,8 @@ def rest_of(pending: OperationQuerySet, last: Operation, writable: Iterable[UUID
         return None
     later = beyond(("confidence", "pk"), (last.confidence, last.pk))
     rest = pending.filter(_of(key)).filter(later).order_by("confidence", "pk")
-    return replace(group, members=list_members(rest[: MOST_IN_A_CARD - SEEN]))
+    listed = group.size - rest.count()
+    return replace(group, members=list_members(rest[: max(0, MOST_IN_A_CARD - listed)]))
 
 
 def list_members(operations: OperationQuerySet) -> list[Member]:

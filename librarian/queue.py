@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django.db.models import Case, Count, F, Min, Q, QuerySet, TextField, UUIDField, Value, When
-from django.db.models.functions import Cast
+from django.db.models.functions import Cast, Length
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
@@ -30,7 +30,7 @@ _ORDERS = {AGE: ("began", "oldest"), RISK: ("risk", "worry", "began", "oldest")}
 
 # Changes of whole texts take time and space: the first cards show them, the others when they are looked at.
 _AT_ONCE = 3
-_LONG = 8_000
+_LONG = 6_000
 _LATE_KINDS = frozenset({OperationKind.REWRITE, OperationKind.RELINK, OperationKind.CREATE})
 
 
@@ -199,8 +199,13 @@ def changes_for_later(operations: Sequence[Operation]) -> set[UUID]:
     return {
         operation.id
         for place, operation in enumerate(operations)
-        if operation.kind in _LATE_KINDS and (place >= _AT_ONCE or len(operation.body_markdown) > _LONG)
+        if operation.kind in _LATE_KINDS and (place >= _AT_ONCE or _length(operation) > _LONG)
     }
+
+
+def with_lengths(operations: OperationQuerySet) -> OperationQuerySet:
+    """With the length of the note's text, which is not loaded, for `changes_for_later`."""
+    return operations.annotate(note_length=Length("target_note__body"))
 
 
 def waiting_by_workspace(user: User) -> list[dict[str, Any]]:
@@ -223,13 +228,17 @@ def _walk(user: User, place: Place | None) -> OperationQuerySet:
     return scoped(Operation.objects.filter(meanwhile, created_at__lte=place.began), user)
 
 
+def _length(operation: Operation) -> int:
+    return max(len(operation.body_markdown), vars(operation).get("note_length") or 0)
+
+
 def _filled(
     rows: Sequence[dict[str, Any]], pending: OperationQuerySet, user: User, writable: set[UUID], filters: Filters
 ) -> list[Entry]:
     keys = [_group_key(row) for row in rows]
     groups = read_groups(pending, [key for key in keys if key], writable=writable, query=filters.as_query())
     ids = [UUID(row["lead"]) for row, key in zip(rows, keys, strict=True) if key is None]
-    found = {operation.pk: operation for operation in for_cards(Operation.objects.filter(pk__in=ids))}
+    found = {operation.pk: operation for operation in with_lengths(for_cards(Operation.objects.filter(pk__in=ids)))}
     operations = [found[pk] for pk in ids]
     made = {card.operation.pk: card for card in cards(operations, user, later=changes_for_later(operations))}
     entries = [

@@ -8,9 +8,8 @@ from django.db.models import Count
 from automation.models import Run
 from librarian.models import Operation, OperationStatus
 from librarian.presentation import for_cards
+from librarian.queue import PAGE_SIZE, with_lengths
 from librarian.queue_filters import Choice
-
-PAGE_SIZE = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,7 @@ def run_page(run: Run, query: Mapping[str, str]) -> RunPage:
     after = query.get("after", "")
     if after.isascii() and after.isdigit():
         operations = operations.filter(index__gt=min(int(after), 2**31 - 1))
-    rows = list(for_cards(operations).order_by("index")[: PAGE_SIZE + 1])
+    rows = list(with_lengths(for_cards(operations)).order_by("index")[: PAGE_SIZE + 1])
     return RunPage(
         run=run,
         operations=rows[:PAGE_SIZE],

@@ -33,8 +33,9 @@ def alike(propose, notes):
 def many_alike(workspace, run, owner):
     """As many as asked for, on notes of their own."""
 
-    def make(count, **fields):
-        new = [NewNote(f"N{number}", "Text.\n", f"many/{uuid4()}.md") for number in range(count)]
+    def make(count, *, body="Text.\n", folder="many", **fields):
+        new = [NewNote(f"N{number}", body, f"{folder}/{uuid4()}.md") for number in range(count)]
+        values = {"reason": "because", "kind": "retag_note", "tags": ["billing"], "change_key": "+billing", **fields}
         there = Operation.objects.count()
         return Operation.objects.bulk_create(
             Operation(
@@ -45,10 +46,9 @@ def many_alike(workspace, run, owner):
                 fingerprint=str(uuid4()),
                 target_note=note,
                 target_path=note.path,
-                reason="because",
                 base_version=1,
-                **{"confidence": number / count, "kind": "retag_note", "tags": ["billing"], "change_key": "+billing"}
-                | fields,
+                confidence=number / count,
+                **values,
             )
             for number, note in enumerate(create_notes(workspace, new, cause=by(owner)))
         )
@@ -411,6 +411,33 @@ class TestLater:
 
     def test_is_not_there_for_outsiders(self, outsider, rewrites):
         assert browser(outsider).get(reverse("admin:review_change", args=[rewrites[0].pk])).status_code == 404
+
+
+class TestWeight:
+    """At most 150 kB for 25 entries, whatever they are of."""
+
+    @pytest.fixture
+    def weight(self, editor):
+        return lambda **query: len(browser(editor).get(QUEUE, query).content)
+
+    @pytest.mark.parametrize("length", [5_900, 60_000])
+    @pytest.mark.parametrize("kind", ["rewrite_note", "create_note"])
+    def test_of_texts(self, weight, many_alike, kind, length):
+        body = "A **word** of it, [a link](there.md).\n" * (length // 38)
+        new = {"body_markdown": body, "reason": "As long as reasons are. " * 5, "change_key": "", "kind": kind}
+        many_alike(25, body=body.replace("A ", "One "), **new)
+        assert 50_000 < weight() < 150_000
+
+    def test_of_long_notes_that_lose_it_all(self, weight, many_alike):
+        many_alike(25, body="All of this. " * 10_000, kind="rewrite_note", change_key="", body_markdown="Gone.\n")
+        assert weight() < 150_000
+
+    def test_of_groups(self, weight, many_alike):
+        folder = "a-folder-of-usual-length/another-one-in-it"
+        for number in range(25):
+            reason = "As long as reasons are. " * 5
+            many_alike(12, folder=folder, change_key=f"+topic-{number}", reason=reason)
+        assert 50_000 < weight(kind="retag_note", folder=folder) < 150_000
 
 
 def test_the_run_has_a_bar_for_ticked_cards_too(editor, viewer, alike, run):
