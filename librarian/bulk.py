@@ -8,7 +8,6 @@ from uuid import UUID
 from django.db.models import Count, Q, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 
 from kjxlkj.errors import BadRequest
 from kjxlkj.pagination import beyond, decode_cursor, encode_cursor
@@ -18,8 +17,8 @@ from librarian.batches import MOST
 from librarian.groups import Member, list_members
 from librarian.models import Batch, Operation, OperationQuerySet, OperationStatus
 from librarian.presentation import Card, cards, for_cards, writable_workspaces
-from librarian.queue import changes_for_later, with_lengths
-from librarian.queue_filters import PATH, Filters, as_uuid
+from librarian.queue import changes_for_later, read_moment, with_lengths
+from librarian.queue_filters import PATH, Filters
 
 SAMPLE = 10
 _DECIDED = Q(status=OperationStatus.APPLIED) | Q(status=OperationStatus.REJECTED, decided_by__isnull=False)
@@ -128,9 +127,9 @@ def _place(text: str) -> tuple[object, object] | None:
     """None for what `bulk_page` did not name, as an old bookmark may hold."""
     try:
         match decode_cursor(text) if text else None:
-            case [str(began), str(pk)] if (moment := parse_datetime(began)) and moment.tzinfo and as_uuid(pk):
-                return moment, as_uuid(pk)
-    except (BadRequest, ValueError):
+            case [str(began), str(pk)]:
+                return read_moment(began), UUID(pk)
+    except (BadRequest, ValueError, OverflowError):
         pass
     return None
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
@@ -55,11 +55,10 @@ class Place:
         try:
             match decode_cursor(text) if text else None:
                 case [str(found), str(began), list(values)] if found == sort and len(values) == len(_ORDERS[sort]):
-                    moments = [parse_datetime(began), parse_datetime(str(values[-2]))]
-                    numbers = [float(value) for value in values[:-2]]
-                    if all(moment and moment.tzinfo for moment in moments):
-                        return cls(sort, moments[0], (*numbers, moments[1], str(values[-1])))  # type: ignore[arg-type]
-        except (BadRequest, ValueError, TypeError):
+                    *numbers, oldest, last = values
+                    moments = read_moment(began), read_moment(oldest)
+                    return cls(sort, moments[0], (*map(float, numbers), moments[1], str(last)))
+        except (BadRequest, ValueError, TypeError, OverflowError):
             pass
         return None
 
@@ -215,6 +214,14 @@ def waiting_by_workspace(user: User) -> list[dict[str, Any]]:
 
 
 # --- Steps ----------------------------------------------------------------------------------------
+
+
+def read_moment(text: object) -> datetime:
+    """Raises ValueError or OverflowError for what is none, or lies beyond the calendar."""
+    moment = parse_datetime(str(text))
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(text)
+    return moment.astimezone(UTC)
 
 
 def _sort_of(query: QueryDict) -> str:

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.services import NewNote, create_notes, update_note
+from kjxlkj.pagination import encode_cursor
 from kjxlkj.workspaces.models import Role
 from kjxlkj.workspaces.services import create_workspace, set_member
 from librarian import batches as services
@@ -274,7 +275,7 @@ class TestBulkPage:
         assert "Nothing is left here" in html(browser(outsider).get(BULK, {"kind": "retag_note"}))
 
     def test_a_place_that_cannot_be_is_the_first(self, editor, alike):
-        for after in ("x", "WyJ4IiwgIngiXQ", "bnVsbA"):
+        for after in ("x", "WyJ4IiwgIngiXQ", "bnVsbA", encode_cursor(["0001-01-01T00:00:00+14:00", str(uuid4())])):
             page = html(browser(editor).get(BULK, {"kind": "retag_note", "decision": "maybe", "after": after}))
             assert len(ticked(page)) == 3
 

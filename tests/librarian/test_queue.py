@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from automation.services import create_rule
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.services import NewNote, create_notes, update_note
+from kjxlkj.pagination import encode_cursor
 from kjxlkj.workspaces.services import create_workspace
 from librarian import queue
 from librarian.batches import decide_together
@@ -123,13 +124,16 @@ class TestFilters:
             ("change_key", "\0"),
             ("sort", "colour"),
             ("after", "y"),
-            ("after", "WyJhZ2UiLCAxLCAyXQ"),
+            ("after", encode_cursor(["risk", 1, 2])),
+            ("after", encode_cursor(["risk", "2026-01-01T00:00:00", [0, 1, "2026-01-01T00:00:00Z", "x"]])),
+            ("after", encode_cursor(["risk", "0001-01-01T00:00:00+14:00", [0, 1, "2026-01-01T00:00:00Z", "x"]])),
+            ("after", encode_cursor(["risk", "2026-01-01T00:00:00Z", [10**400, 1, "2026-01-01T00:00:00Z", "x"]])),
         ],
     )
     def test_what_cannot_be_is_not_set(self, owner, others, name, value):
-        page = queue_page(owner, asked(**{name: value}))
-        assert page.total == len(others) + 1
-        assert (page.query, page.sort, page.before) == ("", "age", 0)
+        page = queue_page(owner, asked(**{"sort": "risk", name: value}))
+        assert (page.total, page.entry_count) == (len(others) + 1, len(others) + 1)
+        assert (page.query, page.sort, page.before) == ("", "age" if name == "sort" else "risk", 0)
 
     def test_choices_count_what_waits_behind_them_with_the_other_filters_as_they_are(self, owner, others):
         found = facets(pending_for(owner), Filters(confidence="0.9", workspace="other"), timezone.now())
