@@ -5,6 +5,7 @@ from typing import Any
 
 from kjxlkj.errors import field_error
 from kjxlkj.notes.checks import check_body, check_tags, check_title
+from librarian.merge import check_resolved
 from librarian.models import Operation, OperationKind
 
 # What there is to edit in each kind.
@@ -29,9 +30,15 @@ def _links(value: object) -> list[dict[str, str]]:
     return [dict(link) for link in value]
 
 
+def _body(value: object) -> str:
+    body = check_body(value)
+    check_resolved(body)
+    return body
+
+
 _CHECKS: dict[str, Callable[[object], Any]] = {
     "title": check_title,
-    "body_markdown": check_body,
+    "body_markdown": _body,
     "tags": check_tags,
     "links": _links,
 }
