@@ -2,7 +2,7 @@
 
 from automation.rule_panels import add_rule_panel
 from kjxlkj.admin_site import add_page, add_panel
-from librarian import bulk_pages, pages, prompt_pages, report_pages, trust_pages
+from librarian import bulk_pages, pages, prompt_pages, reading_pages, report_pages, trust_pages
 from librarian.dashboard import decided, next_steps, waiting
 from librarian.ledger_admin import DisclosureAdmin
 from librarian.operation_admin import OperationAdmin
@@ -27,6 +27,9 @@ add_page("review/<uuid:operation_id>/", pages.operation, "review_operation")
 add_page("review/<uuid:operation_id>/change/", pages.change, "review_change")
 add_page("review/<uuid:operation_id>/alike/", bulk_pages.alike, "review_alike")
 add_page("review/<uuid:operation_id>/edit/", pages.edit, "review_edit")
+add_page("review/<uuid:operation_id>/note/", reading_pages.note, "review_note")
+add_page("review/<uuid:operation_id>/side/", reading_pages.side, "review_side")
+add_page("review/<uuid:operation_id>/versions/", reading_pages.versions, "review_versions")
 add_page("librarian/probe/", probe_provider, "librarian_probe")
 add_page("librarian/prompts/<uuid:workspace_id>/", prompt_pages.prompts, "librarian_prompts")
 add_page("librarian/prompts/<uuid:workspace_id>/download/", prompt_pages.download, "librarian_prompts_download")

@@ -9,7 +9,9 @@ from django.http import QueryDict
 
 from kjxlkj.errors import BadRequest
 from kjxlkj.notes.forms import MarkdownField, TagsField, with_line_ends_of
-from librarian.models import Operation, OperationKind
+from kjxlkj.notes.history import state_at
+from librarian.merge import Merged, merge
+from librarian.models import Operation, OperationKind, Via
 from librarian.services import Decision
 
 # One press, one reason: it is kept with the operation.
@@ -48,9 +50,14 @@ class EditForm(forms.Form):
     tags = TagsField()
     body_markdown = MarkdownField(label="Text")
 
-    def __init__(self, operation: Operation, posted: QueryDict | None = None) -> None:
+    def __init__(self, operation: Operation, posted: QueryDict | None = None, *, merged: Merged | None = None) -> None:
+        """`merged`: the proposal put together with a text that has changed since, to begin from."""
         initial = {name: getattr(operation, name) for name in ("title", "tags", "body_markdown", "links")}
-        super().__init__(posted, initial=initial)
+        if merged:
+            initial["body_markdown"] = merged.text
+        self.conflicts = merged.conflicts if merged else None
+        # A page may hold the forms of many cards.
+        super().__init__(posted, initial=initial, auto_id=f"{operation.id}-%s")
         self.operation = operation
         wanted = set(_EDITED[operation.kind])
         if operation.kind == OperationKind.RELINK and not operation.links:
@@ -76,6 +83,15 @@ class EditForm(forms.Form):
         return edits
 
 
+def merged_text(operation: Operation) -> Merged | None:
+    """Of a rewrite whose note has changed since: both changes in one text, to be edited into shape."""
+    note = operation.target_note
+    if note is None or operation.kind != OperationKind.REWRITE:
+        return None
+    base = state_at(note, operation.base_version or 1)["body"]
+    return merge(base, note.body, operation.body_markdown)
+
+
 def read_ids(posted: QueryDict) -> list[UUID]:
     """The operations that a form is about, each once. Raises `BadRequest`."""
     try:
@@ -89,17 +105,38 @@ def read_ids(posted: QueryDict) -> list[UUID]:
 
 def read_decisions(posted: QueryDict, operations: Sequence[Operation]) -> list[Decision]:
     """The one decision of the form, for each of `operations`. Raises `BadRequest`."""
-    decision = posted.get("decision")
+    decision = posted.get("decision", "")
+    if decision not in ("apply", "reject"):
+        raise BadRequest("BAD_REQUEST", "decision: use apply or reject.")
     reasons = (text.replace("\0", "").strip() for text in posted.getlist("reject_reason"))
-    reason = "; ".join(filter(None, reasons))
+    reason = "; ".join(filter(None, reasons))[:2000] if decision == "reject" else ""
+    version, via, seconds = _base_version(posted), _via(posted), _seconds(posted)
+    if version is not None and len(operations) > 1:
+        raise BadRequest("BAD_REQUEST", "base_version: belongs to one operation.")
+    return [
+        Decision(operation.id, decision, reason, base_version=version, via=via, seconds=seconds)
+        for operation in operations
+    ]
+
+
+def _base_version(posted: QueryDict) -> int | None:
     version = posted.get("base_version", "")
     if version and not (version.isascii() and version.isdigit() and len(version) < 10):
         raise BadRequest("BAD_REQUEST", "base_version: not a number.")
-    if version and len(operations) > 1:
-        raise BadRequest("BAD_REQUEST", "base_version: belongs to one operation.")
-    base_version = int(version) if version else None
-    if decision == "apply":
-        return [Decision(operation.id, "apply", base_version=base_version) for operation in operations]
-    if decision == "reject":
-        return [Decision(operation.id, "reject", reject_reason=reason[:2000]) for operation in operations]
-    raise BadRequest("BAD_REQUEST", "decision: use apply or reject.")
+    return int(version) if version else None
+
+
+def _via(posted: QueryDict) -> str:
+    via = posted.get("via", "")
+    if via not in ("", Via.KEY, Via.CLICK):
+        raise BadRequest("BAD_REQUEST", "via: use key or click.")
+    return via
+
+
+def _seconds(posted: QueryDict) -> float | None:
+    """How long it was before the person's eyes; nothing where no script was there to tell."""
+    seconds = posted.get("seconds", "")
+    try:
+        return float(seconds) if seconds else None
+    except ValueError as error:
+        raise BadRequest("BAD_REQUEST", "seconds: not a number.") from error

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -22,8 +22,11 @@ def page(request: HttpRequest, template: str, context: Mapping[str, Any]) -> Htt
 
 def common(request: HttpRequest) -> dict[str, Any]:
     # Addresses that every card has alike are looked up once: a page has a hundred of them.
+    here = where_next(request)
     return {
-        "here": where_next(request),
+        "here": here,
+        "side_by_side": request.GET.get("diff") == "side",
+        "diff_link": _other_diff(here),
         "decide_url": reverse("admin:review_decide"),
         "undo_url": reverse("admin:review_undo"),
         "decide_together_url": reverse("admin:review_decide_together"),
@@ -37,6 +40,15 @@ def where_next(request: HttpRequest) -> str:
         return wanted
     on_a_list = request.method == "GET" and request.resolver_match and request.resolver_match.url_name != "review_edit"
     return request.get_full_path() if on_a_list else reverse("admin:review_queue")
+
+
+def _other_diff(here: str) -> str:
+    """This page with its diffs in the other shape, for those who have no script to switch them."""
+    path, _, query = here.partition("?")
+    given = QueryDict(query, mutable=True)
+    if given.pop("diff", None) is None:
+        given["diff"] = "side"
+    return f"{path}?{given.urlencode()}" if given else path
 
 
 def from_htmx(request: HttpRequest) -> bool:

@@ -5,6 +5,7 @@ to htmx, and with a redirect to the page it came from to everybody else.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from django.contrib import messages
@@ -17,7 +18,7 @@ from kjxlkj.errors import BadRequest, Forbidden, NotFound
 from kjxlkj.workspaces.models import User
 from kjxlkj.workspaces.roles import Right, may, scoped
 from librarian import services
-from librarian.forms import EditForm, read_decisions, read_ids
+from librarian.forms import EditForm, merged_text, read_decisions, read_ids
 from librarian.models import Operation, OperationStatus
 from librarian.page_frame import common as _common
 from librarian.page_frame import from_htmx as _from_htmx
@@ -29,6 +30,13 @@ from librarian.presentation import Card, cards, for_cards
 from librarian.queue import changes_for_later, pending_for, queue_page, under_way_for
 from librarian.run_page import run_page
 from librarian.services import Decision, Outcome
+
+_DONE = {
+    OperationStatus.APPLIED: "Accepted",
+    OperationStatus.REJECTED: "Rejected",
+    OperationStatus.REVERTED: "Undone",
+    OperationStatus.PENDING: "Waits again",
+}
 
 
 @require_GET
@@ -82,7 +90,9 @@ def edit(request: HttpRequest, operation_id: UUID) -> HttpResponse:
     (card,) = cards(_operations(user, [operation_id]), user)
     if not (card.may_decide and card.is_pending and card.can_edit):
         return _refused(request, "This operation cannot be edited, or no longer.", status=409)
-    return _edit_page(request, card, EditForm(card.operation))
+    return _edit_page(
+        request, card, EditForm(card.operation, merged=merged_text(card.operation) if card.is_stale else None)
+    )
 
 
 @require_POST
@@ -155,7 +165,7 @@ def _decide_edited(request: HttpRequest, found: Sequence[Operation], decisions: 
     form = EditForm(card.operation, request.POST)
     if not form.is_valid():
         return _edit_page(request, card, form)
-    decision = Decision(card.operation.id, decisions[0].decision, "", form.edits(), decisions[0].base_version)
+    decision = replace(decisions[0], edits=form.edits())
     (outcome,) = services.review([decision], actor=user)
     if outcome.code and outcome.status == OperationStatus.PENDING:
         (card,) = cards(_operations(user, [card.operation.id]), user)
@@ -185,10 +195,10 @@ def _words(outcome: Outcome) -> str:
     what = f"{outcome.operation.get_kind_display()}, {outcome.operation.target_path or outcome.operation.title}"
     if outcome.code:
         return f"Not done: {what}. {outcome.message}"
-    done = {"applied": "Accepted", "rejected": "Rejected", "reverted": "Undone"}[outcome.status]
+    done = _DONE[OperationStatus(outcome.status)]
     return f"{done}: {what}."
 
 
 def _edit_page(request: HttpRequest, card: Card, form: EditForm) -> HttpResponse:
     context = {"title": "Edit and accept", "card": card, "form": form}
-    return _page(request, "review/_edit.html" if _from_htmx(request) else "review/edit.html", context)
+    return _page(request, "review/_card.html" if _from_htmx(request) else "review/edit.html", context)

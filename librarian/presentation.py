@@ -35,11 +35,14 @@ REJECT_WORDS = {
     "TOO_MANY_OPERATIONS": "More operations than the run may propose",
 }
 
+# What a note's front matter tells its tools, and reviewers with them. Of all else there, the number.
+_FRONT_MATTER = ("librarian", "aliases", "tags")
+_LONGEST_WORDS = 120
+
 # Of the joined rows, what no card shows.
 _LEFT_OUT = (
     "target_note__body",
     "target_note__front_matter",
-    "target_note__metadata",
     "target_note__search_vector",
     "run__rule_snapshot",
     "run__result_json",
@@ -75,6 +78,18 @@ class Card:
         return not self.change.problem and not (self.is_stale and self.operation.kind == OperationKind.REWRITE)
 
     @property
+    def has_versions(self) -> bool:
+        """Whether what it was made from, what stands now and what it proposes are three texts."""
+        return self.is_pending and self.is_stale and self.operation.kind == OperationKind.REWRITE
+
+    @property
+    def can_undo(self) -> bool:
+        """What a check has rejected stays so."""
+        operation = self.operation
+        by_person = operation.status == OperationStatus.REJECTED and operation.decided_by_id is not None
+        return operation.status == OperationStatus.APPLIED or by_person
+
+    @property
     def can_edit(self) -> bool:
         return self.operation.kind != OperationKind.DEFER
 
@@ -85,6 +100,16 @@ class Card:
     @property
     def name(self) -> str:
         return self.note.title if self.note else self.operation.title or self.operation.target_path
+
+    @property
+    def front_matter(self) -> list[tuple[str, str]]:
+        """What the note's front matter says for tools and names, as key and words."""
+        metadata = self.note.metadata if self.note else {}
+        return [(key, _in_words(metadata[key])) for key in _FRONT_MATTER if metadata.get(key) not in (None, "", [])]
+
+    @property
+    def front_matter_besides(self) -> int:
+        return len(self.note.metadata) - len(self.front_matter) if self.note else 0
 
     @property
     def percent(self) -> int:
@@ -104,6 +129,11 @@ class Card:
     def reject_words(self) -> str:
         code = self.operation.reject_code
         return REJECT_WORDS.get(code, code.replace("_", " ").capitalize())
+
+
+def _in_words(value: object) -> str:
+    words = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return words if len(words) <= _LONGEST_WORDS else f"{words[:_LONGEST_WORDS]} …"
 
 
 def for_cards(operations: OperationQuerySet) -> OperationQuerySet:

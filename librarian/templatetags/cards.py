@@ -1,20 +1,28 @@
 """What every card of a review page repeats, made without a template of its own: twenty-five of them make the page."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 from django import template
+from django.conf import settings
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
+from librarian import side_by_side as two_columns
+from librarian.diff import Hunk
 from librarian.forms import REJECT_REASONS
 
 register = template.Library()
 
 _NOBODY = UUID(int=0)
+
+# How it was decided, and after how long: the page's scripts fill that in.
+_MEASURED = mark_safe('<input type="hidden" name="via" value="click"><input type="hidden" name="seconds" value="">')
+
+_SEEN = str.maketrans({" ": "·", "\t": "⇥\t", "\r": "␍", "\n": "↵\n", "\u00a0": "⍽"})
 
 
 @cache
@@ -41,13 +49,39 @@ def decision_fields(context: Mapping[str, Any]) -> SafeString:
         card.operation.id,
         context["here"],
     )
-    if card.note is None:
-        return fields
-    return fields + format_html('<input type="hidden" name="base_version" value="{}">', card.note.version)
+    if card.note is not None:
+        fields += format_html('<input type="hidden" name="base_version" value="{}">', card.note.version)
+    return fields + _MEASURED if settings.REVIEW_TIMES else fields
 
 
 @register.simple_tag
 @cache
 def reject_presets() -> SafeString:
-    buttons = ((reason, reason) for reason in REJECT_REASONS)
-    return format_html_join("", '<button type="submit" name="reject_reason" value="{}">{}</button>', buttons)
+    buttons = ((reason, number, reason) for number, reason in enumerate(REJECT_REASONS, start=1))
+    button = '<button type="submit" name="reject_reason" value="{}"><kbd aria-hidden="true">{}</kbd>{}</button>'
+    return format_html_join("", button, buttons)
+
+
+# --- Diffs: a tag for each word that changes, so they too are made without templates ------------------
+
+
+@register.simple_tag
+def side_by_side(hunks: Iterable[Hunk]) -> Iterable[two_columns.Row]:
+    return two_columns.side_by_side(hunks)
+
+
+@register.simple_tag
+def changed(op: str, text: str) -> SafeString:
+    """White space that comes or goes is given a face."""
+    return format_html("<del>{}</del>" if op == "delete" else "<ins>{}</ins>", _seen(text))
+
+
+@register.simple_tag
+def line(parts: two_columns.Line | None) -> SafeString:
+    """One line of a column; its line end gives an empty one its height."""
+    words = (text if op == "equal" else changed(op, text) for op, text in parts or ())
+    return format_html_join("", "{}", ((word,) for word in words))
+
+
+def _seen(text: str) -> str:
+    return text.translate(_SEEN) if text.isspace() else text

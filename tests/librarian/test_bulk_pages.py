@@ -88,7 +88,7 @@ class TestGroupCard:
         answer = html(browser(editor).post(DECIDE, {"operation": ids(alike[:2]), "decision": "apply"}, headers=HTMX))
         assert "Add tag billing: 2 of 2 accepted" in answer
         assert "Undo all 2" in answer
-        assert 'hx-swap-oob="innerHTML">2 accepted.' in answer
+        assert "data-announcement>2 accepted." in answer
         assert statuses() == ["applied", "applied", "pending"]
 
     def test_a_reason_alone_rejects(self, editor, alike):

@@ -263,7 +263,7 @@ class TestDeciding:
     def test_accept_changes_the_note_and_answers_with_the_outcome(self, editor, retag, notes):
         response = self.decide(editor, retag, base_version="1")
         assert "Accepted" in html(response)
-        assert 'hx-swap-oob="innerHTML">Accepted: retag, alpha.md.' in html(response)
+        assert "data-announcement>Accepted: retag, alpha.md." in html(response)
         assert "data-pending" not in html(response)
         notes["alpha"].refresh_from_db()
         assert notes["alpha"].tags == ["one", "two"]
@@ -346,7 +346,7 @@ class TestDeciding:
         update_note(notes["alpha"], base_version=1, cause=by(editor), tags=["one", "mine"])
         response = self.decide(editor, retag, base_version="1")
         page = html(response)
-        assert 'role="alert">The note has changed' in page
+        assert 'role="alert" data-refusal>The note has changed' in page
         assert "data-pending" in page
         version = re.search(r'name="base_version" value="(\d+)"', page)[1]
         assert version == "2"
