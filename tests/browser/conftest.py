@@ -3,6 +3,7 @@
 import os
 from contextlib import contextmanager
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from django.conf import settings
@@ -40,6 +41,7 @@ def visit(chromium, live_server):
     """A page of a person who is logged in. A test that provokes complaints takes them from `visit.complaints`."""
     complaints = []
     contexts = []
+    under_way = set()
 
     def open_page(user, **options):
         session = Client()
@@ -61,11 +63,18 @@ def visit(chromium, live_server):
         page.on("console", lambda message: message.type in {"error", "warning"} and complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("requestfailed", lambda request: complaints.extend(failures(request)))
+        page.on("request", lambda request: under_way.add(request))
+        page.on("requestfinished", lambda request: under_way.discard(request))
+        page.on("requestfailed", lambda request: under_way.discard(request))
         page.on("response", lambda answer: answer.status >= 400 and complaints.append(f"{answer.status} {answer.url}"))
         return page
 
     open_page.complaints = complaints
     yield open_page
+    # What the server still works on would meet the emptying of the tables.
+    deadline = monotonic() + 5
+    while under_way and monotonic() < deadline:
+        contexts[0].pages[0].evaluate("1")  # lets the events come in
     for context in contexts:
         context.close()
     assert complaints == []

@@ -70,18 +70,19 @@ def test_by_keyboard_alone(visit, editor, operations, notes):
     # From the focused card: its note, its run, then its buttons.
     for name in ("Accept", "Edit"):
         target = cards[1].get_by_text(name, exact=True)
-        for _ in range(6):
+        for _ in range(8):
             page.keyboard.press("Tab")
             if target.evaluate("element => element === document.activeElement"):
                 break
         expect(target).to_be_focused()
     page.keyboard.press("Enter")
-    title = cards[1].get_by_label("Title")
+    title = cards[1].get_by_role("textbox", name="Title")
     expect(title).to_be_focused()
     page.keyboard.press("Control+A")
     page.keyboard.type("Betamax")
     page.keyboard.press("Enter")
     expect(cards[2]).to_be_focused()
+    expect(cards[1]).to_contain_text("Accepted with edits")
     assert [status(each) for each in operations[:2]] == ["applied", "applied"]
     notes["beta"].refresh_from_db()
     assert notes["beta"].title == "Betamax"
@@ -108,6 +109,49 @@ def test_without_javascript(visit, editor, operations, notes):
     assert "[[docs/beta|Gamma plan]]" in notes["alpha"].body
 
 
+def test_enter_in_the_reason_gives_the_reason_typed_and_no_other(visit, editor, operations):
+    for script in (True, False):
+        page = visit(editor, java_script_enabled=script)
+        page.goto(QUEUE)
+        operation = next(each for each in operations if status(each) == "pending")
+        card = page.locator(f"#card-{operation.id}")
+        card.get_by_text("Reject").first.click()
+        card.get_by_label("Reason, in your words").fill("No, thanks")
+        card.get_by_label("Reason, in your words").press("Enter")
+        expect(page.locator("main")).to_contain_text("Rejected: " if not script else "No, thanks")
+        expect(card.get_by_role("button", name="Reject")).to_have_count(0)
+        assert (status(operation), operation.reject_reason) == ("rejected", "No, thanks")
+
+
+def test_without_javascript_all_else_can_be_done_too(visit, editor, owner, operations, notes):
+    """Undo, the whole note, two columns, three versions and their edit; what needs a script says so."""
+    page = visit(editor, java_script_enabled=False)
+    page.goto(QUEUE)
+    expect(page.get_by_role("region", name="Keys")).to_contain_text("need JavaScript")
+    expect(page.get_by_role("button", name="Keys")).not_to_be_visible()
+    card = page.locator(f"#card-{operations[1].id}")
+    card.get_by_role("link", name="Whole note").click()
+    expect(page.get_by_label("Text of the note")).to_contain_text("Nothing here.")
+    page.get_by_role("link", name="As source").click()
+    expect(page.get_by_label("Source of the note")).to_contain_text("# Beta")
+    page.get_by_role("link", name="Back to the proposal").click()
+    page.get_by_role("button", name="Accept").click()
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".messagelist")).to_contain_text("Undone: ")
+    update_note(notes["gamma"], base_version=1, cause=by(owner), body="Plans, by a person.\n")
+    page.goto(reverse("admin:review_operation", args=[operations[3].id]))
+    page.get_by_role("link", name="Side by side").click()
+    expect(page.get_by_role("columnheader", name="Before")).to_be_visible()
+    page.get_by_role("link", name="Show the three versions").click()
+    expect(page.get_by_role("heading", name="The note now")).to_be_visible()
+    page.get_by_role("link", name="Back to the proposal").click()
+    page.get_by_role("link", name="Edit the two into one").click()
+    page.get_by_role("textbox", name="Text").fill("Both.\n")
+    page.get_by_role("button", name="Save and accept").click()
+    notes["gamma"].refresh_from_db()
+    assert notes["gamma"].body == "Both.\n"
+
+
 def test_a_conflict_is_told_and_accepted_for_the_present_text(visit, editor, operations, notes):
     page = visit(editor)
     page.goto(QUEUE)
@@ -115,6 +159,9 @@ def test_a_conflict_is_told_and_accepted_for_the_present_text(visit, editor, ope
     card = page.locator(f"#card-{operations[0].id}")
     card.get_by_role("button", name="Accept").click()
     expect(card.get_by_role("alert")).to_contain_text("has changed since")
+    expect(page.locator(f"#card-{operations[1].id}")).to_be_focused()
+    expect(page.locator("[data-pending-count]")).to_have_text("6")
+    page.get_by_label("Not done").get_by_role("link").click()
     expect(card).to_be_focused()
     card.get_by_role("button", name="Accept for the present text").click()
     expect(card).to_contain_text("Accepted")
@@ -148,12 +195,16 @@ def test_the_login_leads_to_the_queue(visit, editor, operations, live_server):
 def test_every_page_fits_320_pixels(visit, superuser, operations, notes, run, workspace, scheme):
     made = create_rule(workspace, actor=superuser, name=LONG[:200], action_json={"kind": "librarian_structure"})
     update_note(notes["alpha"], base_version=1, cause=by(superuser), body=f"{LONG}\n\n    {LONG}\n", title=LONG[:200])
+    update_note(notes["gamma"], base_version=1, cause=by(superuser), body=f"Moved on.\n\n    {LONG}\n")
     page = visit(superuser, viewport={"width": 320, "height": 640}, color_scheme=scheme)
     alpha = [notes["alpha"].id]
     for url in [
         QUEUE,
         reverse("admin:review_run", args=[run.id]),
         reverse("admin:review_edit", args=[operations[4].id]),
+        reverse("admin:review_note", args=[operations[3].id]),
+        reverse("admin:review_side", args=[operations[3].id]),
+        reverse("admin:review_versions", args=[operations[3].id]),
         reverse("admin:notes_note_change", args=alpha),
         reverse("admin:notes_note_edit", args=alpha),
         reverse("admin:notes_note_version", args=[*alpha, 2]),
@@ -175,6 +226,8 @@ def test_texts_stand_out_from_their_ground(visit, superuser, operations, notes, 
     for url in [
         QUEUE,
         reverse("admin:review_run", args=[run.id]),
+        reverse("admin:review_operation", args=[operations[3].id]) + "?diff=side",
+        reverse("admin:review_versions", args=[operations[3].id]),
         reverse("admin:notes_note_change", args=[notes["gamma"].id]),
         reverse("admin:notes_note_changelist"),
         reverse("admin:automation_run_change", args=[run.id]),

@@ -1,0 +1,147 @@
+/* Decisions and undoing. The focus goes on at once and the request runs behind; several may be under way, one for each
+   card. What is refused, or does not reach the server, marks its card and can be tried again. */
+
+import { cards, isBusy, isPending, nextPending, swap } from "./cards.js";
+import { measure } from "./clock.js";
+import { refused, say, settle, warn } from "./say.js";
+
+const TIMEOUT = 60_000;
+/* What a browser lets go on after its page is gone, in bytes, with some room. */
+const KEPT_ALIVE = 60_000;
+
+const underWay = new Map();
+/* What was decided here, last one last, by the card that tells of it: many decided at once get a new one. */
+const decided = [];
+let bytes = 0;
+
+export const isUnderWay = () => underWay.size > 0;
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.matches("form[data-decide], form[data-undo]")) return;
+  event.preventDefault();
+  send(form, event.submitter);
+});
+
+/* The second half of a double click may meet the next card's button, which has come up meanwhile. */
+document.addEventListener(
+  "click",
+  (event) => {
+    if (event.detail > 1 && event.target.closest(":is([data-decide], [data-undo]) button")) event.preventDefault();
+  },
+  true,
+);
+
+function send(form, button) {
+  const card = form.closest(".card");
+  if (isBusy(card)) return;
+  const data = new FormData(form);
+  if (button?.name) data.append(button.name, button.value);
+  const decides = form.hasAttribute("data-decide");
+  if (decides) {
+    measure(data, card);
+    decided.push({ id: card.id });
+  }
+  card.setAttribute("aria-busy", "true");
+  card.querySelector(":scope > [data-not-sent]")?.remove();
+  settle(card);
+  (decides ? nextPending(card) : card).focus();
+  const answered = post(form.action, new URLSearchParams(data).toString())
+    .then((answer) => receive(card, answer))
+    .finally(() => underWay.delete(card.id));
+  underWay.set(card.id, answered);
+}
+
+async function post(address, body) {
+  const keepalive = bytes + body.length < KEPT_ALIVE;
+  const counted = keepalive ? body.length : 0;
+  bytes += counted;
+  try {
+    const response = await fetch(address, {
+      method: "POST",
+      body,
+      keepalive,
+      headers: { "Content-Type": "application/x-www-form-urlencoded", "HX-Request": "true" },
+      signal: AbortSignal.timeout(TIMEOUT),
+    });
+    return { response, page: new DOMParser().parseFromString(await response.text(), "text/html") };
+  } catch {
+    return null;
+  } finally {
+    bytes -= counted;
+  }
+}
+
+function receive(card, answer) {
+  card.removeAttribute("aria-busy");
+  if (!answer) return mark(card, "That did not reach the server. Nothing is lost: try again.");
+  const { response, page } = answer;
+  const fresh = page.getElementById(card.id) ?? (card.matches(".group") ? page.querySelector(".card") : null);
+  const refusal = page.querySelector("[data-refusal]")?.textContent;
+  if (fresh) {
+    const words = page.querySelector("[data-announcement]")?.textContent ?? refusal ?? "Not done.";
+    decided.filter((each) => each.id === card.id).forEach((each) => (each.id = fresh.id));
+    swap(card, fresh);
+    say(words);
+    if (refusal) warn(fresh, words);
+  } else if (response.status === 404 || (response.status === 403 && refusal)) {
+    mark(card, refusal ?? "This is not here for you any more.");
+    loseRight(card);
+  } else if (response.redirected) {
+    mark(card, "You are logged out. Log in in another tab, then try again.");
+  } else {
+    mark(card, refusal ?? "The server did not take it. Try again, or reload the page.");
+  }
+}
+
+/* The card stays as it is, with what was typed in it; it says why. */
+function mark(card, words) {
+  const line = document.createElement("p");
+  line.className = "problem";
+  line.dataset.notSent = "";
+  line.textContent = words;
+  card.querySelector("header, h2").after(line);
+  const name = card.querySelector("h2").innerText.replace(/\s+/g, " ").trim();
+  say(`Not done: ${name}. ${words}`);
+  warn(card, `Not done: ${name}. ${words}`);
+}
+
+/* Who may not decide one may decide none of its workspace. What was typed can still be copied. */
+function loseRight(card) {
+  for (const each of cards().filter((other) => other.dataset.workspace === card.dataset.workspace)) {
+    each.querySelectorAll(".buttons, .edit-buttons, form.undo, .select").forEach((part) => part.remove());
+    each.removeAttribute("data-pending");
+  }
+}
+
+/* --- Undo ---------------------------------------------------------------------------------------- */
+
+/* Of `card` if it is decided, else of the last decision made here; one under way is waited for. */
+export async function undo(card) {
+  const last = card && !isPending(card) ? { id: card.id } : decided.pop();
+  const button = document.querySelector("form:not([data-undo]) [data-undo-all]"); // of a page that tells of many at once
+  if (!last && button) return button.click();
+  if (!last) return say("Nothing was decided on this page.");
+  await underWay.get(last.id);
+  const form = document.getElementById(last.id)?.querySelector("form[data-undo]");
+  if (form) form.requestSubmit();
+  else say("There is nothing to undo.");
+}
+
+/* --- Leaving the page ---------------------------------------------------------------------------- */
+
+addEventListener("beforeunload", (event) => {
+  if (isUnderWay() || document.querySelector(".edit-form[data-typed]:not([hidden])")) event.preventDefault();
+});
+
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("#next-page");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  sessionStorage.setItem("kjxlkj.arrives", "yes");
+  if (!isUnderWay()) return;
+  event.preventDefault();
+  say("Waiting for the last answers.");
+  await Promise.all(underWay.values());
+  if (refused()) refused().focus();
+  else location.assign(link.href);
+});

@@ -1,0 +1,14 @@
+/* The scripts of the review pages. Everything can be done without them: forms and links lead the same ways. */
+
+import "./clock.js";
+import "./decide.js";
+import "./edit.js";
+import "./keys.js";
+import "./parts.js";
+import "./select.js";
+import { firstPending } from "./cards.js";
+
+if (sessionStorage.getItem("kjxlkj.arrives")) {
+  sessionStorage.removeItem("kjxlkj.arrives");
+  firstPending()?.focus();
+}
