@@ -20,6 +20,7 @@ NAMES = (
     "import_export",
     "rules",
     "pages",
+    "review_keys",
     "preview",
     "events",
     "librarian_run",
