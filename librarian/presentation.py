@@ -15,25 +15,7 @@ from kjxlkj.workspaces.roles import Right, scoped
 from librarian.changes import Change, Target, change_of
 from librarian.effects import FIELDS
 from librarian.models import Operation, OperationKind, OperationQuerySet, OperationStatus
-
-REJECT_WORDS = {
-    "ALREADY_PENDING": "The same proposal waits for review already",
-    "FIELD_TAKEN": "A second operation on the same field of the same note",
-    "KIND_NOT_ALLOWED": "The rule does not allow this kind of operation",
-    "LIBRARIAN_PARSE_FAILED": "Could not be read",
-    "LINK_TARGET_UNKNOWN": "A link to a note that does not exist",
-    "LINK_TEXT_MISSING": "The words to link do not stand in the note",
-    "NOTHING_CHANGES": "Changes nothing",
-    "NO_CHANGE": "Changes nothing",
-    "NOT_ONLY_LINKS": "Changes more than links",
-    "PATH_TAKEN": "Another note has this path",
-    "REJECTED_BEFORE": "A person rejected the same before",
-    "REJECTED_BY_PERSON": "Rejected",
-    "TAG_NOT_IN_TAXONOMY": "A tag outside the rule's taxonomy",
-    "TARGET_NOT_MARKDOWN": "The note is not Markdown",
-    "TARGET_UNKNOWN": "There is no such note in the run's scope",
-    "TOO_MANY_OPERATIONS": "More operations than the run may propose",
-}
+from librarian.rejections import rejection_in_words
 
 # What a note's front matter tells its tools, and reviewers with them. Of all else there, the number.
 _FRONT_MATTER = ("librarian", "aliases", "tags")
@@ -127,8 +109,7 @@ class Card:
 
     @property
     def reject_words(self) -> str:
-        code = self.operation.reject_code
-        return REJECT_WORDS.get(code, code.replace("_", " ").capitalize())
+        return rejection_in_words(self.operation.reject_code)
 
 
 def _in_words(value: object) -> str:

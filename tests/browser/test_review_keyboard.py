@@ -129,6 +129,15 @@ class TestKeys:
         assert [status(each) for each in operations[:2]] == ["reverted", "pending"]
         expect(queue.locator("[data-pending-count]")).to_have_text("3")
 
+    def test_u_passes_over_what_was_refused(self, queue, operations, notes, owner):
+        update_note(notes["beta"], base_version=1, cause=by(owner), title="Other")
+        press(queue, "j", "a", "a")
+        expect(card(queue, operations[1]).get_by_role("alert")).to_be_visible()
+        expect(card(queue, operations[0])).to_contain_text("Accepted")
+        press(queue, "u")
+        expect(card(queue, operations[0])).to_contain_text("Undone")
+        assert [status(each) for each in operations[:2]] == ["reverted", "pending"]
+
     def test_o_opens_and_closes_the_whole_note_rendered_or_as_source(self, queue, operations):
         press(queue, "j", "o")
         shown = card(queue, operations[0]).get_by_label("The whole note", exact=True)

@@ -82,6 +82,7 @@ function receive(card, answer) {
     const words = page.querySelector("[data-announcement]")?.textContent ?? refusal ?? "Not done.";
     decided.filter((each) => each.id === card.id).forEach((each) => (each.id = fresh.id));
     swap(card, fresh);
+    if (!fresh.querySelector("form[data-undo]")) forget(fresh);
     say(words);
     if (refusal) warn(fresh, words);
   } else if (response.status === 404 || (response.status === 403 && refusal)) {
@@ -94,8 +95,15 @@ function receive(card, answer) {
   }
 }
 
+/* What is not done, or undone already, is not what “undo” means next. */
+function forget(card) {
+  const place = decided.findLastIndex((each) => each.id === card.id);
+  if (place >= 0) decided.splice(place, 1);
+}
+
 /* The card stays as it is, with what was typed in it; it says why. */
 function mark(card, words) {
+  forget(card);
   const line = document.createElement("p");
   line.className = "problem";
   line.dataset.notSent = "";
