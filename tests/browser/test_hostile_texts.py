@@ -20,6 +20,7 @@ from kjxlkj.notes.cause import Cause, by
 from kjxlkj.notes.models import Attachment, CauseKind
 from kjxlkj.notes.services import NewNote, create_notes, update_note
 from kjxlkj.workspaces.services import create_workspace
+from librarian.batches import decide_together
 from librarian.models import Disclosure, Exchange, Operation, OperationKind, RunReport
 from tests.browser.conftest import nothing_sideways
 from tests.browser.hostile import TEXTS
@@ -172,6 +173,8 @@ def proposals(hostile_run, hostile_notes, superuser):
             )
     for note, text in zip(hostile_notes, texts, strict=False):
         made.append(proposal(len(made), OperationKind.RETITLE, note, title=text, reason=text, reject_reason=text))
+    for note in hostile_notes[:3]:
+        made.append(proposal(len(made), OperationKind.RETAG, note, change_key=ALL[:200]))
     made = Operation.objects.bulk_create(made)
     cause = Cause(CauseKind.OPERATION, superuser, hostile_run.id, made[0].id, ALL)
     update_note(hostile_notes[0], base_version=1, cause=cause, tags=["x"])
@@ -202,6 +205,7 @@ def test_on_the_pages_of_notes(look, hostile_notes):
     look("notes_note_add")
     for note in hostile_notes:
         look("notes_note_change", note.pk)
+    for note in hostile_notes[-2:]:  # the last says all that the others do
         look("notes_note_version", note.pk, 1)
     look("notes_note_edit", hostile_notes[-1].pk)
     look("notes_note_compare", hostile_notes[-1].pk, query="?old=1&new=2")
@@ -223,17 +227,33 @@ def test_on_the_pages_of_rules_and_runs(look, hostile_run):
     look("automation_rule_changelist")
     look("automation_run_changelist")
     look("automation_run_change", hostile_run.pk)
-    for rule in Rule.objects.all():
-        look("automation_rule_change", rule.pk, ready="#preview-told")
+    for rule in Rule.objects.all()[::4]:
+        look("automation_rule_change", rule.pk)
+    look("automation_rule_change", rule.pk, ready="#preview-told")
     look("automation_rule_confirm", rule.pk)
 
 
-def test_on_the_pages_of_the_review(look, workspace, proposals, exchanges, hostile_run, hostile_notes):
+def test_on_the_pages_of_the_review(look, workspace, superuser, proposals, exchanges, hostile_run, hostile_notes):
     look("review_queue")
+    look("review_queue", query="?sort=risk&single=1&folder=%22%3E%3Cimg+src=/PWNED&model=%22+onfocus=PWNED")
+    look("review_bulk", query="?kind=retag_note")
+    batch, _ = decide_together([each.pk for each in proposals[-2:]], "reject", actor=superuser, reason=ALL)
+    look("review_batches")
+    look("review_batch", batch.pk)
+    look("librarian_operation_changelist")
+    look("index")
     look("review_run", hostile_run.pk)
     look("review_run", hostile_run.pk, query="?status=rejected")
     for operation in proposals:
         look("review_operation", operation.pk)
+    rewrite = next(each for each in proposals if each.kind == OperationKind.REWRITE)
+    look("review_note", rewrite.pk)
+    look("review_note", rewrite.pk, query="?as=source")
+    look("review_side", rewrite.pk)
+    rewrite.target_note.refresh_from_db()
+    update_note(rewrite.target_note, base_version=rewrite.target_note.version, cause=by(superuser), body=ALL[9:])
+    look("review_versions", rewrite.pk)
+    look("review_edit", rewrite.pk)
     for operation in proposals[:4]:
         look("review_edit", operation.pk)
     Disclosure.objects.bulk_create(
