@@ -320,6 +320,7 @@ class Disclosure(models.Model):
     sent_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        verbose_name, verbose_name_plural = "note that was sent", "notes that were sent"
         ordering = ["-sent_at", "-id"]
         indexes = [
             models.Index(fields=["note", "-sent_at"], name="disclosure_by_note"),

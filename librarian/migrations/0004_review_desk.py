@@ -19,6 +19,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='disclosure',
+            options={'ordering': ['-sent_at', '-id'], 'verbose_name': 'note that was sent', 'verbose_name_plural': 'notes that were sent'},
+        ),
         migrations.CreateModel(
             name='Batch',
             fields=[
