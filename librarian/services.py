@@ -117,8 +117,11 @@ def _check_pending(operation: Operation) -> None:
     if operation.status == OperationStatus.PENDING:
         return
     by_nobody = "by a check" if operation.status == OperationStatus.REJECTED else "by the rule itself"
-    who = f"by {operation.decided_by}" if operation.decided_by else by_nobody
-    when = f" at {operation.decided_at:%Y-%m-%d %H:%M} UTC" if operation.decided_at else ""
+    person, moment = operation.decided_by, operation.decided_at
+    if operation.status == OperationStatus.REVERTED:
+        person, moment = operation.undone_by, operation.undone_at
+    who = f"by {person}" if person else by_nobody
+    when = f" at {moment:%Y-%m-%d %H:%M} UTC" if moment else ""
     raise Conflict("ALREADY_DECIDED", f"This operation was {operation.status} {who}{when}.")
 
 
@@ -272,7 +275,9 @@ def _reopen(operation: Operation, actor: User) -> Outcome:
     operation.status = OperationStatus.PENDING
     operation.reject_code = operation.reject_reason = operation.via = ""
     operation.decided_by = operation.decided_at = operation.batch = operation.shown_at = None
-    _save_decision(operation, ["reject_code", "reject_reason"])
+    # A person took it in hand: its rule does not apply it behind their back.
+    operation.auto_apply = False
+    _save_decision(operation, ["reject_code", "reject_reason", "auto_apply"])
     _record("operation.reverted", operation, actor, {"decision": REJECT})
     return Outcome(operation, operation.status)
 

@@ -189,6 +189,25 @@ def test_a_decision_is_taken_once(propose, notes, owner):
     assert "Owner" in again.message
 
 
+@pytest.mark.django_db
+def test_who_decides_what_was_undone_is_told_who_undid_it(propose, notes, owner, editor):
+    operation = propose(op("retitle_note", notes["beta"], title="B"))[0]
+    apply(operation, owner)
+    undo([operation], actor=editor)
+    again = review([Decision(operation.id, "apply")], actor=owner)[0]
+    assert "was reverted by Editor at" in again.message
+
+
+@pytest.mark.django_db
+def test_a_rejection_taken_back_is_for_people_even_if_its_rule_was_about_to_apply_it(propose, notes, owner):
+    operation = propose(op("retitle_note", notes["beta"], title="B"))[0]
+    Operation.objects.filter(pk=operation.pk).update(auto_apply=True)
+    review([Decision(operation.id, "reject")], actor=owner)
+    undo([operation], actor=owner)
+    operation.refresh_from_db()
+    assert (operation.status, operation.auto_apply) == ("pending", False)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_of_two_reviewers_at_once_one_wins_and_the_other_is_told(propose, notes, owner):
     operation = propose(op("retag_note", notes["alpha"], tags=("x",)))[0]
