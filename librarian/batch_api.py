@@ -1,6 +1,7 @@
 """Many operations decided as one, and what was decided undone, over HTTP."""
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ from rest_framework.viewsets import GenericViewSet
 
 from kjxlkj.api import NoParameters, Shape, acting_user, read_body
 from kjxlkj.errors import NotFound
-from librarian.batches import MOST, decide_together, undo_batch, visible_batches
+from librarian.batches import MOST, decide_together, undo_batch, visible_batches, with_visible_refusals
 from librarian.models import Batch, OperationStatus, Via
 from librarian.serializers import OutcomeOut
 from librarian.services import APPLY, REJECT
@@ -38,7 +39,9 @@ class RefusalOut(serializers.Serializer[Any]):
 
 class BatchOut(serializers.ModelSerializer[Batch]):
     decided_by_id = serializers.UUIDField(read_only=True)
-    refusals = RefusalOut(many=True, read_only=True, help_text="What could not be done.")
+    refusals = RefusalOut(
+        many=True, read_only=True, source="visible_refusals", help_text="What could not be done, of what one may see."
+    )
 
     class Meta:
         model = Batch
@@ -70,7 +73,8 @@ class BatchViewSet(GenericViewSet[Batch]):
 
     def list(self, request: Request) -> Response:
         """The newest first: one's own, and those with an operation that one may see."""
-        return self.get_paginated_response(BatchOut(self.paginate_queryset(self.get_queryset()), many=True).data)
+        batches = self.paginate_queryset(self.get_queryset()) or ()
+        return self.get_paginated_response(BatchOut(self._told(batches), many=True).data)
 
     @extend_schema(request=BatchIn, responses={201: DecidedBatchOut})
     def create(self, request: Request) -> Response:
@@ -83,10 +87,12 @@ class BatchViewSet(GenericViewSet[Batch]):
             reason=asked["reject_reason"],
             via=Via.API,
         )
-        return Response(DecidedBatchOut({"batch": batch, "results": outcomes}).data, status.HTTP_201_CREATED)
+        (told,) = self._told([batch])
+        return Response(DecidedBatchOut({"batch": told, "results": outcomes}).data, status.HTTP_201_CREATED)
 
     def retrieve(self, request: Request, pk: str) -> Response:
-        return Response(BatchOut(self._batch(pk)).data)
+        (told,) = self._told([self._batch(pk)])
+        return Response(BatchOut(told).data)
 
     @extend_schema(request=NoParameters, responses=UndoneOut)
     def undo(self, request: Request, pk: str) -> Response:
@@ -101,6 +107,9 @@ class BatchViewSet(GenericViewSet[Batch]):
             "reopened_operations": done[OperationStatus.PENDING],
         }
         return Response(UndoneOut(answer).data)
+
+    def _told(self, batches: Iterable[Batch]) -> Sequence[Batch]:
+        return with_visible_refusals(batches, acting_user(self.request))
 
     def _batch(self, pk: str) -> Batch:
         try:

@@ -1,6 +1,6 @@
 """Many operations decided with one press, and undone with one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from django.db.models import Q, QuerySet
@@ -60,3 +60,14 @@ def visible_batches(user: User) -> QuerySet[Batch]:
     """Those with an operation that this person may see, and their own."""
     seen = scoped(Operation.objects.filter(batch__isnull=False), user).values("batch")
     return Batch.objects.filter(Q(decided_by=user) | Q(pk__in=seen)).select_related("decided_by")
+
+
+def with_visible_refusals(batches: Iterable[Batch], user: User) -> list[Batch]:
+    """Each with `visible_refusals`: those of operations that this person may see. A batch may span workspaces."""
+    found = list(batches)
+    ids = {each["operation_id"] for batch in found for each in batch.refusals}
+    seen = {str(pk) for pk in scoped(Operation.objects.filter(pk__in=ids), user).values_list("pk", flat=True)}
+    for batch in found:
+        visible = [each for each in batch.refusals if each["operation_id"] in seen]
+        batch.visible_refusals = visible  # type: ignore[attr-defined]
+    return found

@@ -4,6 +4,7 @@ import pytest
 
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.services import update_note
+from kjxlkj.workspaces.services import create_workspace
 from librarian.models import Operation
 from tests.librarian.conftest import op
 
@@ -93,6 +94,16 @@ def test_deciding_takes_an_editor_and_strangers_see_nothing(client_for, editor, 
         assert (answer.status_code, answer.json()["code"]) == (404, "BATCH_NOT_FOUND")
     assert client_for(outsider).get(BATCHES).json()["results"] == []
     assert statuses() == ["applied"] * 3
+
+
+def test_of_what_was_refused_only_that_of_ones_own_workspaces_is_told(client_for, editor, owner, viewer, operations):
+    other = create_workspace(slug="other", name="Other", owner=owner)
+    update_note(operations[1].target_note, base_version=1, cause=by(owner), tags=["mine"])
+    batch_id = client_for(editor).post(BATCHES, body(operations)).json()["batch"]["id"]
+    Operation.objects.filter(pk=operations[1].pk).update(workspace=other)
+    for address in (BATCHES, f"{BATCHES}/{batch_id}"):
+        assert str(operations[1].pk) not in client_for(viewer).get(address).content.decode()
+    assert str(operations[1].pk) in client_for(owner).get(BATCHES).content.decode()
 
 
 def test_one_operation_is_undone(client_for, editor, viewer, outsider, operations, notes):
