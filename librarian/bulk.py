@@ -78,7 +78,8 @@ class BatchPage:
     done: Sequence[Operation]
     """As they are now."""
     refused: Sequence[Operation]
-    waiting_again: int
+    taken_back: int
+    """Rejections undone since: these may be decided again by now, and are of this batch no more."""
     elsewhere: int
     """In workspaces that this person does not see."""
     can_be_undone: int
@@ -98,7 +99,7 @@ def batch_page(batch: Batch, user: User) -> BatchPage:
         batch=batch,
         done=done,
         refused=refused,
-        waiting_again=batch.size - counts["all"] - len(why),
+        taken_back=batch.size - counts["all"] - len(why),
         elsewhere=counts["all"] + len(why) - len(found),
         can_be_undone=counts["can_be_undone"],
         may_undo=bool(where) and where <= writable_workspaces(user),

@@ -18,6 +18,7 @@ from librarian import batches as services
 from librarian import bulk
 from librarian.batches import decide_together
 from librarian.models import Batch, Operation, OperationStatus
+from librarian.services import Decision, review
 from tests.librarian.conftest import op
 from tests.librarian.test_review_pages import HTMX, QUEUE, browser, html, markup_faults
 
@@ -339,7 +340,9 @@ class TestBatchPage:
         batch, _ = decide_together([each.pk for each in alike], "reject", actor=editor)
         assert "3 undone." in html(browser(editor).post(self.url(batch, "review_undo_batch")))
         assert statuses() == ["pending"] * 3
-        assert "3 of them wait for review again." in html(browser(editor).get(self.url(batch)))
+        review([Decision(alike[0].pk, "apply")], actor=editor)
+        told = html(browser(editor).get(self.url(batch)))
+        assert "3 of them were taken back, to be decided anew." in told
 
     def test_viewers_see_it_and_may_not_undo(self, viewer, batch):
         page = html(browser(viewer).get(self.url(batch)))
