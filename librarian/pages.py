@@ -46,7 +46,11 @@ def queue(request: HttpRequest) -> HttpResponse:
     context = {"title": "Review", "page": page}
     if not page.entries:
         context["under_way"] = under_way_for(user).count()
-    return _page(request, "review/queue.html", context)
+    response = _page(request, "review/queue.html", context)
+    if page.entries and _from_htmx(request):
+        # A page that waited for proposals was made without keys and ticks: it begins anew.
+        response["HX-Refresh"] = "true"
+    return response
 
 
 @require_GET

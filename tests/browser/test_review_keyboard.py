@@ -6,6 +6,7 @@ from collections import Counter
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from django.db.models import F
 from playwright.sync_api import expect
@@ -268,6 +269,37 @@ class TestNothingByAccident:
         assert [each for each in visit.complaints if not re.search("DISCONNECTED|htmx", each)] == []
         visit.complaints.clear()
 
+    def test_an_edit_that_is_refused_stays_in_sight_with_why(self, queue, operations):
+        press(queue, "j", "j", "j", "e")
+        card(queue, operations[2]).get_by_label("Linked note").fill("No such note")
+        press(queue, "Control+Enter")
+        told = queue.get_by_label("Not done", exact=True)
+        expect(told).to_contain_text("No such note")
+        told.get_by_role("link").click()
+        expect(card(queue, operations[2])).to_be_focused()
+        assert status(operations[2]) == "pending"
+
+    def test_who_is_logged_out_is_told_and_goes_on_after_a_login_in_another_tab(self, visit, editor, queue, operations):
+        press(queue, "j", "j", "e")
+        title = card(queue, operations[1]).get_by_role("textbox", name="Title")
+        title.fill("Typed")
+        queue.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+        press(queue, "Control+Enter")
+        expect(card(queue, operations[1])).to_contain_text("You are logged out")
+        expect(title).to_have_value("Typed")
+        editor.set_password("a-password-of-some-length")
+        editor.save()
+        tab = queue.context.new_page()
+        tab.goto("/admin/login/")
+        tab.locator("[name=username]").fill(editor.email)
+        tab.locator("[name=password]").fill("a-password-of-some-length")
+        tab.get_by_role("button", name="Log in").click()
+        expect(tab.locator("#user-tools")).to_be_visible()
+        title.press("Control+Enter")
+        expect(card(queue, operations[1])).to_contain_text("Accepted with edits")
+        assert all("403" in each for each in visit.complaints)
+        visit.complaints.clear()
+
     def test_a_page_that_is_left_early_says_so_and_loses_nothing(self, queue, operations):
         sent = held(queue)
         press(queue, "j", "a")
@@ -357,7 +389,42 @@ def test_many_alike_are_decided_and_taken_back_by_keys_as_one(visit, editor, pro
     expect(page.locator("[data-pending-count]")).to_have_text("1")
     press(page, "u")
     expect(group).to_contain_text("3 undone")
+    expect(page.locator("[data-pending-count]")).to_have_text("4")
     assert {status(each) for each in made} == {"pending"}
+
+
+def test_many_alike_are_taken_back_while_their_answer_is_awaited(visit, editor, propose, notes):
+    made = propose(
+        op("retag_note", notes["alpha"], tags=("one", "x")),
+        op("retag_note", notes["beta"], tags=("x",)),
+    )
+    page = visit(editor)
+    page.goto(QUEUE)
+    sent = held(page, "**/review/together/decide/")
+    press(page, "j", "a", "u")
+    expect(page.locator("[aria-busy=true]")).to_have_count(1)
+    while not sent:
+        page.evaluate("1")
+    sent[0].continue_()
+    expect(page.locator(".card.group")).to_contain_text("2 undone")
+    assert {status(each) for each in made} == {"reverted"}
+
+
+def test_keys_work_on_proposals_that_came_by_themselves(visit, editor, owner, workspace, settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    create_notes(workspace, [NewNote("Untitled", "# A heading worth a title\n", "Untitled.md")], cause=by(owner))
+    rule = create_rule(workspace, actor=owner, name="R", action_json={"kind": "librarian_structure"})
+    (run,) = launch_rule(rule, actor=owner).runs
+    page = visit(editor)
+    page.goto(QUEUE)
+    expect(page.locator("#queue")).to_contain_text("The librarian is reading")
+    execute("automation.run", run.id)
+    expect(page.locator(".card")).to_contain_text("A heading worth a title")
+    expect(page.get_by_role("button", name="Keys")).to_be_visible()
+    press(page, "j")
+    expect(page.locator(".card")).to_be_focused()
+    press(page, "a")
+    expect(page.locator(".card")).to_contain_text("Accepted")
 
 
 def focus_by_tab(page, target):

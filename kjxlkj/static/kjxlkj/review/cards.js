@@ -24,8 +24,8 @@ export function step(card, by) {
 
 /* How many wait more or less with `fresh` in the place of `card`; one for many says how many it decided. */
 function difference(card, fresh) {
-  if ("decided" in card.dataset) return 0;
-  return "decided" in fresh.dataset ? -Number(fresh.dataset.decided) : isPending(fresh) - isPending(card);
+  if ("decided" in fresh.dataset) return Number(card.dataset.decided ?? 0) - Number(fresh.dataset.decided);
+  return isPending(fresh) - isPending(card);
 }
 
 function count(change) {
@@ -75,7 +75,7 @@ export async function fetchPart(address) {
   }
   const part = new DOMParser().parseFromString(await response.text(), "text/html");
   if (response.ok && !response.redirected) return part;
-  throw new Error(part.querySelector("[data-refusal]")?.textContent ?? "The server does not show it. Reload the page.");
+  throw new Error(part.querySelector("[data-refusal], #lost")?.textContent ?? "The server does not show it. Reload the page.");
 }
 
 /* The same, told instead of raised; null where nothing came. */

@@ -37,20 +37,24 @@ function send(form, button) {
   if (isBusy(card)) return;
   const data = new FormData(form);
   if (button?.name) data.append(button.name, button.value);
-  const decides = form.hasAttribute("data-decide");
-  if (decides) {
+  if (currentToken()) data.set("csrfmiddlewaretoken", currentToken());
+  const decision = form.hasAttribute("data-decide") ? { id: card.id } : null;
+  if (decision) {
     measure(data, card);
-    decided.push({ id: card.id });
+    decided.push(decision);
   }
   card.setAttribute("aria-busy", "true");
   card.querySelector(":scope > [data-not-sent]")?.remove();
   settle(card);
-  (decides ? nextPending(card) : card).focus();
+  (decision ? nextPending(card) : card).focus();
   const answered = post(form.action, new URLSearchParams(data).toString())
-    .then((answer) => receive(card, answer))
+    .then((answer) => receive(card, answer, decision))
     .finally(() => underWay.delete(card.id));
   underWay.set(card.id, answered);
 }
+
+/* A login in another tab gives the browser another token than the forms here have. */
+const currentToken = () => document.cookie.match(/(?:^|; )csrftoken=([^;]+)/)?.[1];
 
 async function post(address, body) {
   const keepalive = bytes + body.length < KEPT_ALIVE;
@@ -72,15 +76,15 @@ async function post(address, body) {
   }
 }
 
-function receive(card, answer) {
+function receive(card, answer, decision) {
   card.removeAttribute("aria-busy");
   if (!answer) return mark(card, "That did not reach the server. Nothing is lost: try again.");
   const { response, page } = answer;
   const fresh = page.getElementById(card.id) ?? (card.matches(".group") ? page.querySelector(".card") : null);
-  const refusal = page.querySelector("[data-refusal]")?.textContent;
+  const refusal = page.querySelector("[data-refusal], .edit-form [role=alert]")?.textContent;
   if (fresh) {
-    const words = page.querySelector("[data-announcement]")?.textContent ?? refusal ?? "Not done.";
-    decided.filter((each) => each.id === card.id).forEach((each) => (each.id = fresh.id));
+    const words = page.querySelector("[data-announcement]")?.textContent ?? notDone(fresh, refusal ?? "");
+    if (decision) decision.id = fresh.id; // “undo” may wait for it already
     swap(card, fresh);
     if (!fresh.querySelector("form[data-undo]")) forget(fresh);
     say(words);
@@ -88,7 +92,7 @@ function receive(card, answer) {
   } else if (response.status === 404 || (response.status === 403 && refusal)) {
     mark(card, refusal ?? "This is not here for you any more.");
     loseRight(card);
-  } else if (response.redirected) {
+  } else if (page.querySelector("[data-lost=session]")) {
     mark(card, "You are logged out. Log in in another tab, then try again.");
   } else {
     mark(card, refusal ?? "The server did not take it. Try again, or reload the page.");
@@ -109,10 +113,11 @@ function mark(card, words) {
   line.dataset.notSent = "";
   line.textContent = words;
   card.querySelector("header, h2").after(line);
-  const name = card.querySelector("h2").innerText.replace(/\s+/g, " ").trim();
-  say(`Not done: ${name}. ${words}`);
-  warn(card, `Not done: ${name}. ${words}`);
+  say(notDone(card, words));
+  warn(card, notDone(card, words));
 }
+
+const notDone = (card, words) => `Not done: ${card.querySelector("h2").textContent}. ${words}`.replace(/\s+/g, " ").trim();
 
 /* Who may not decide one may decide none of its workspace. What was typed can still be copied. */
 function loseRight(card) {
