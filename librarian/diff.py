@@ -21,6 +21,9 @@ Pair = tuple[str, str]
 _PAIR_STEPS = 400
 """What it costs in steps to take one changed place apart, difflib aside."""
 
+MOST_SEGMENTS = 10_000
+"""More places are not taken apart: nobody reads them, and each costs a page a tag of its own."""
+
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 # No spaces part the words of Chinese and Japanese: each character of theirs counts as a word.
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
@@ -52,7 +55,10 @@ def only_whitespace_changed(old: str, new: str) -> bool:
 
 
 def word_diff(old: str, new: str, *, work: int = WORK) -> list[Segment]:
-    """The segments' old sides make up `old`, their new sides `new`; neighbours differ in `op`."""
+    """The segments' old sides make up `old`, their new sides `new`; neighbours differ in `op`.
+
+    Where these would be more than `MOST_SEGMENTS`: of whole lines, or of all that lies between the equal ends.
+    """
     word_matcher = Matcher(work)
     pairs: list[Pair] = []
     for pair in _line_pairs(old, new, work):
@@ -60,12 +66,27 @@ def word_diff(old: str, new: str, *, work: int = WORK) -> list[Segment]:
             pairs += _by_words(*pair, word_matcher)
         else:
             pairs.append(pair)
-    return [Segment(_op(*pair), *pair) for pair in _merged(pairs)]
+    found = list(_merged(pairs))
+    if len(found) > MOST_SEGMENTS:
+        found = list(_line_pairs(old, new, work))
+    if len(found) > MOST_SEGMENTS:
+        found = list(_merged(_ends_apart(old, new)))
+    return [Segment(_op(*pair), *pair) for pair in found]
 
 
 def line_diff(old: str, new: str, *, work: int = WORK) -> list[Segment]:
     """As `word_diff`, of whole lines only."""
     return [Segment(_op(*pair), *pair) for pair in _line_pairs(old, new, work)]
+
+
+def _ends_apart(old: str, new: str) -> Iterator[Pair]:
+    """The lines that both begin with, what lies between, the lines that both end with."""
+    a, b = _LINE.findall(old), _LINE.findall(new)
+    head, tail = common_ends(a, b)
+    start, end = "".join(a[:head]), "".join(a[len(a) - tail :])
+    yield start, start
+    yield "".join(a[head : len(a) - tail]), "".join(b[head : len(b) - tail])
+    yield end, end
 
 
 def _line_pairs(old: str, new: str, work: int) -> Iterator[Pair]:

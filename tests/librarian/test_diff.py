@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from librarian.diff import Hunk, Segment, hunks, limited_diff, only_whitespace_changed, word_diff
+from librarian.diff import MOST_SEGMENTS, Hunk, Segment, hunks, limited_diff, only_whitespace_changed, word_diff
 
 words = st.sampled_from(
     ["a", "b", "the", "note", " ", "  ", "\n", "\n\n", "- ", ".", "日", "本", "é", "\t", "\r\n", "\x0c"]
@@ -256,6 +256,28 @@ def test_hunks_and_what_they_skip_make_up_both_texts(pair, context_lines):
 )
 def test_changes_of_white_space_alone_are_recognised(old, new, answer):
     assert only_whitespace_changed(old, new) is answer
+
+
+class TestSegments:
+    """However many places change, a page has only so many marks to draw."""
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [
+            ("same\n" + "a\n" * 100_000 + "end", "same\n" + "b\n" * 100_000 + "end"),
+            ("same\n" + "x\na\n" * 50_000 + "end", "same\n" + "x\nb\n" * 50_000 + "end"),
+            (
+                "same\n" + "".join(f"{n}\na\n" for n in range(50_000)),
+                "same\n" + "".join(f"{n}\nb\n" for n in range(50_000)),
+            ),
+        ],
+    )
+    def test_are_bounded(self, old, new):
+        segments = word_diff(old, new)
+        assert len(segments) <= MOST_SEGMENTS
+        assert segments[0].op == "equal"
+        assert "".join(segment.old for segment in segments) == old
+        assert "".join(segment.new for segment in segments) == new
 
 
 class TestLimited:
