@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 from django.utils.safestring import SafeString
@@ -15,6 +16,9 @@ from librarian.diff import Hunk, hunks, only_whitespace_changed, word_diff
 from librarian.effects import values_of
 from librarian.models import Operation, OperationKind
 from librarian.preview import render_preview
+
+# Rendering costs some seconds for the largest text; nobody reads that much on a card.
+MOST_PREVIEWED = 50_000
 
 # How much of a sentence is shown on each side of a link.
 _AROUND = 160
@@ -62,6 +66,7 @@ class Change:
     hunks: Sequence[Hunk] = ()
     whitespace_only: bool = False
     preview: SafeString | None = None
+    is_preview_cut: bool = False
     question: str = ""
     problem: str = ""
 
@@ -83,7 +88,7 @@ def change_of(
             return Change(
                 titles=("", operation.title or operation.target_path),
                 chips=chips,
-                preview=render_preview(operation.body_markdown),
+                **_previewed(operation.body_markdown),
             )
         case OperationKind.DEFER:
             return Change(question=operation.body_markdown.strip() or operation.reason)
@@ -130,7 +135,11 @@ def _as_proposed(operation: Operation, problem: str, targets: Mapping[str, Targe
                 for link in operation.links
             ]
             return Change(links=links, problem=problem)
-    return Change(preview=render_preview(operation.body_markdown), problem=problem)
+    return Change(**_previewed(operation.body_markdown), problem=problem)
+
+
+def _previewed(text: str) -> dict[str, Any]:
+    return {"preview": render_preview(text[:MOST_PREVIEWED]), "is_preview_cut": len(text) > MOST_PREVIEWED}
 
 
 # --- Links ------------------------------------------------------------------------------------------

@@ -13,13 +13,10 @@ from django.views.decorators.http import require_GET
 
 from kjxlkj.notes.history import state_at
 from kjxlkj.workspaces.roles import scoped
-from librarian.changes import body_change
+from librarian.changes import MOST_PREVIEWED, body_change
 from librarian.models import Operation
 from librarian.page_frame import from_htmx, page, refused, user_of
 from librarian.presentation import Card, cards, for_cards
-
-# Rendering costs some seconds for the largest note; nobody reads that much on a card.
-_SHOWN = 50_000
 
 
 @require_GET
@@ -29,7 +26,11 @@ def note(request: HttpRequest, operation_id: UUID) -> HttpResponse:
     if card.note is None or card.note.deleted_at:
         return _missing(request, "There is no such note now.")
     text = card.note.body
-    context = {"as_source": request.GET.get("as") == "source", "text": text[:_SHOWN], "cut": len(text) > _SHOWN}
+    context = {
+        "as_source": request.GET.get("as") == "source",
+        "text": text[:MOST_PREVIEWED],
+        "cut": len(text) > MOST_PREVIEWED,
+    }
     return _page(request, "note", card, f"The whole note “{card.name}”", context)
 
 

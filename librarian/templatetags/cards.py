@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from librarian.forms import REJECT_REASONS
 register = template.Library()
 
 _NOBODY = UUID(int=0)
+_MOST_ROWS = 5_000
 
 # How it was decided, and after how long: the page's scripts fill that in.
 _MEASURED = mark_safe('<input type="hidden" name="via" value="click"><input type="hidden" name="seconds" value="">')
@@ -66,8 +68,10 @@ def reject_presets() -> SafeString:
 
 
 @register.simple_tag
-def side_by_side(hunks: Iterable[Hunk]) -> Iterable[two_columns.Row]:
-    return two_columns.side_by_side(hunks)
+def side_by_side(hunks: Iterable[Hunk]) -> Mapping[str, Any]:
+    """The first rows, and whether there are more: a browser takes its time for each."""
+    rows = list(islice(two_columns.side_by_side(hunks), _MOST_ROWS + 1))
+    return {"rows": rows[:_MOST_ROWS], "cut": len(rows) > _MOST_ROWS}
 
 
 @register.simple_tag

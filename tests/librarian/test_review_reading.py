@@ -297,3 +297,19 @@ def test_scripts_and_styles_of_the_queue_weigh_less_than_80_kb_compressed(owner,
     assert {"kjxlkj/review/page.js", "kjxlkj/review/keys.js", "django_htmx/htmx-2.min.js"} <= set(files)
     weight = sum(len(gzip.compress(open(finders.find(name), "rb").read(), 6)) for name in files)  # noqa: SIM115
     assert weight < 80_000
+
+
+class TestLongTexts:
+    """Of the largest ones a card shows what somebody may read, and says that there is more."""
+
+    def test_the_preview_of_a_long_new_note_is_cut(self, editor, propose):
+        (operation,) = propose(op("create_note", target_path="new.md", title="New", body_markdown="Words.\n\n" * 9_000))
+        page = html(browser(editor).get(address("change", operation)))
+        assert "Only the beginning of the text is shown here." in page
+        assert page.count("Words.") < 8_000
+
+    def test_two_columns_end_after_some_thousand_rows(self, editor, propose, notes):
+        (operation,) = propose(op("rewrite_note", notes["gamma"], body_markdown="a\n" * 9_000))
+        page = html(browser(editor).get(address("side", operation), headers=HTMX))
+        assert page.count("<tr") < 6_000
+        assert "The rest is left out here." in page
