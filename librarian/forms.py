@@ -79,7 +79,9 @@ class EditForm(forms.Form):
         edits = dict(self.cleaned_data)
         note = self.operation.target_note
         if note and "body_markdown" in edits:
-            edits["body_markdown"] = with_line_ends_of(note.body, edits["body_markdown"])
+            proposed, typed = self.operation.body_markdown, edits["body_markdown"]
+            same = with_line_ends_of(proposed, typed) == proposed
+            edits["body_markdown"] = proposed if same else with_line_ends_of(note.body, typed)
         return edits
 
 

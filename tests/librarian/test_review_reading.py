@@ -313,3 +313,12 @@ class TestLongTexts:
         page = html(browser(editor).get(address("side", operation), headers=HTMX))
         assert page.count("<tr") < 6_000
         assert "The rest is left out here." in page
+
+
+def test_a_proposal_saved_as_it_is_counts_as_accepted_whatever_the_line_ends_of_its_note(editor, propose, notes, owner):
+    update_note(notes["gamma"], base_version=1, cause=by(owner), body="Plans.\r\n")
+    (operation,) = propose(op("rewrite_note", notes["gamma"], body_markdown="Plans and more.\n"))
+    fields = {"operation": operation.id, "edit": "1", "decision": "apply", "body_markdown": "Plans and more.\r\n"}
+    browser(editor).post(DECIDE, fields)
+    operation.refresh_from_db()
+    assert (operation.status, operation.edited) == ("applied", False)
