@@ -116,9 +116,12 @@ def with_messages(operations: OperationQuerySet, why: Mapping[UUID, str]) -> lis
 
 
 def latest_batches(user: User) -> QuerySet[Batch]:
-    """Of their own, with the number of operations that can still be undone."""
+    """Of their own, with the number of operations that can still be undone, and of those in whose workspaces they may
+    not decide any more."""
     still = Q(operations__status__in=[OperationStatus.APPLIED, OperationStatus.REJECTED])
-    return Batch.objects.filter(decided_by=user).annotate(still=Count("operations", filter=still))[:50]
+    lost = still & ~Q(operations__workspace__in=writable_workspaces(user))
+    counted = {"still": Count("operations", filter=still), "lost": Count("operations", filter=lost)}
+    return Batch.objects.filter(decided_by=user).annotate(**counted)[:50]
 
 
 # --- Steps ----------------------------------------------------------------------------------------

@@ -380,6 +380,12 @@ class TestBatchPage:
         browser(editor).post(self.url(batch, "review_undo_batch"))
         assert "Undo all" not in html(browser(editor).get(BATCHES))
 
+    def test_the_list_offers_no_undo_to_who_may_not_write_there_any_more(self, editor, owner, workspace, batch):
+        set_member(workspace, editor, Role.VIEWER, actor=owner)
+        page = html(browser(editor).get(BATCHES))
+        assert "3 accepted" in page
+        assert "Undo all" not in page
+
     def test_statements_do_not_grow_with_its_size(self, editor, many_alike, connection_queries):
         client = browser(editor)
         few, _ = decide_together([each.pk for each in many_alike(2)], "apply", actor=editor)
