@@ -14,7 +14,7 @@ from benchmarks.pages import SLUG, reviewer, web_server
 
 DECISIONS = 500
 ON_A_PAGE = 25
-NEXT_CARD_MS, ANSWER_MS = 150, 300
+NEXT_CARD_MS, ANSWER_MS = 150, 150
 
 # From each key to the focus of another card, and to the end of the card's being busy.
 WATCH = """() => {
