@@ -548,3 +548,20 @@ def test_how_long_and_by_what_is_told_where_it_is_measured_and_nothing_elsewhere
     assert "seconds" not in sent.value.post_data
     assert "via" not in sent.value.post_data
     expect(card(queue, operations[2])).to_contain_text("Accepted")
+
+
+def test_what_has_not_been_seen_is_not_accepted(visit, editor, propose, notes):
+    (operation,) = propose(op("rewrite_note", notes["gamma"], body_markdown="Plans and more.\n" * 500))
+    page = visit(editor)
+    changes = held(page, "**/change/")
+    page.goto(QUEUE)
+    press(page, "j", "a")
+    expect(page.locator("#announcement")).to_contain_text("only coming now")
+    expect(card(page, operation)).to_be_focused()
+    assert status(operation) == "pending"
+    for change in changes:
+        change.continue_()
+    expect(card(page, operation).locator(".diff")).to_be_visible()
+    press(page, "a")
+    expect(card(page, operation)).to_contain_text("Accepted")
+    assert status(operation) == "applied"

@@ -35,6 +35,8 @@ document.addEventListener(
 function send(form, button) {
   const card = form.closest(".card");
   if (isBusy(card)) return;
+  const change = card.querySelector(".change a.later");
+  if (button?.value === "apply" && change && !form.matches(".edit-form")) return showFirst(change);
   const data = new FormData(form);
   if (button?.name) data.append(button.name, button.value);
   if (currentToken()) data.set("csrfmiddlewaretoken", currentToken());
@@ -51,6 +53,12 @@ function send(form, button) {
     .then((answer) => receive(card, answer, decision))
     .finally(() => underWay.delete(card.id));
   underWay.set(card.id, answered);
+}
+
+/* Nothing is accepted unseen: a change that has not come yet is asked for, once more if it did not come. */
+function showFirst(change) {
+  change.click();
+  say("What it changes is only coming now. Look at it, then accept it.");
 }
 
 /* A login in another tab gives the browser another token than the forms here have. */
