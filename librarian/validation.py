@@ -11,6 +11,7 @@ from uuid import UUID
 from automation.models import Run
 from kjxlkj.errors import DomainError, Invalid
 from kjxlkj.notes.checks import check_body, check_path, check_title
+from kjxlkj.notes.line_ends import with_line_ends_of
 from kjxlkj.notes.markdown import link_key, name_key, parse_links
 from kjxlkj.notes.models import Note, NoteKind, NoteName
 from kjxlkj.notes.tags import normalise_tags
@@ -83,7 +84,7 @@ def _built(run: Run, index: int, proposal: Proposed) -> Operation:
         target_note=note,
         target_path=(note.path if note else given.target_path or "")[:1024],
         title=(given.title or "")[:1000],
-        body_markdown=given.body_markdown or "",
+        body_markdown=_body(given, note),
         tags=None if given.tags is None else [tag[:200] for tag in given.tags],
         links=links,
         reason=given.reason,
@@ -94,6 +95,12 @@ def _built(run: Run, index: int, proposal: Proposed) -> Operation:
     )
     operation.fingerprint = _fingerprint(operation, note)
     return operation
+
+
+def _body(given: ProposedOperation, note: Note | None) -> str:
+    """A model answers with LF, whatever it read: the note keeps its line ends."""
+    text = given.body_markdown or ""
+    return with_line_ends_of(note.body, text) if note and text and FIELDS[given.kind] == "body" else text
 
 
 def _target(given: ProposedOperation, sent: Mapping[UUID, Excerpt]) -> Note | None:

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.core.validators import MaxValueValidator
 
+from kjxlkj.notes.line_ends import with_line_ends_of
 from kjxlkj.notes.tags import normalise_tag
 
 
@@ -40,13 +41,6 @@ class TagsField(forms.CharField):
             return value
         tags = list(value)
         return "\n".join([*tags, ""]) if any("," in tag for tag in tags) else ", ".join(tags)
-
-
-def with_line_ends_of(former: str, typed: str) -> str:
-    """A text that was not touched stays as it is, to the byte; one that came with CR LF keeps them."""
-    if typed == former.replace("\r\n", "\n").replace("\r", "\n"):
-        return former
-    return typed.replace("\n", "\r\n") if "\r\n" in former else typed
 
 
 class NoteForm(forms.Form):

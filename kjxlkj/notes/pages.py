@@ -16,8 +16,9 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from kjxlkj.errors import Conflict, DomainError, Forbidden
 from kjxlkj.notes import services
 from kjxlkj.notes.cause import by
-from kjxlkj.notes.forms import NoteForm, with_line_ends_of
+from kjxlkj.notes.forms import NoteForm
 from kjxlkj.notes.history import differing, state_at
+from kjxlkj.notes.line_ends import with_line_ends_of
 from kjxlkj.notes.markdown import parse_links
 from kjxlkj.notes.models import Note, NoteLink
 from kjxlkj.notes.timeline import timeline

@@ -143,3 +143,10 @@ def test_what_is_refused_or_takes_too_many_words_is_like_no_other(check, notes):
     refused, long = check(op("retag_note", notes["alpha"], tags=("one",)), op("retag_note", notes["beta"], tags=many))
     assert refused.reject_code == "NO_CHANGE"
     assert (refused.change_key, long.change_key, long.status) == ("", "", "pending")
+
+
+@pytest.mark.parametrize("kind", ["rewrite_note", "relink_note"])
+def test_a_note_keeps_its_line_ends(check, notes, owner, kind):
+    update_note(notes["beta"], base_version=1, cause=by(owner), body="# Beta\r\n\r\nAlpha is near.\r\n")
+    (found,) = check(op(kind, notes["beta"], body_markdown="# Beta\n\n[[Alpha]] is near.\n"))
+    assert (found.status, found.body_markdown) == ("pending", "# Beta\r\n\r\n[[Alpha]] is near.\r\n")
