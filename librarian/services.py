@@ -246,10 +246,10 @@ def undo(operations: Iterable[Operation], *, actor: User) -> list[Outcome]:
 
 
 def undo_operation(operation: Operation, *, actor: User) -> Outcome:
-    _require(operation.workspace, actor)
     try:
         with transaction.atomic():
             locked = Operation.objects.select_for_update(no_key=True).get(pk=operation.pk)
+            _require(operation.workspace, actor)
             return _undo(locked, actor)
     except DomainError as error:
         operation.refresh_from_db()

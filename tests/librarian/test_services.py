@@ -256,6 +256,15 @@ def test_undoing_a_run_brings_back_every_note_but_those_changed_since(propose, n
 
 
 @pytest.mark.django_db
+def test_who_loses_the_right_half_way_is_told_of_each_what_was_not_undone(propose, notes, owner, viewer):
+    operation = propose(op("retag_note", notes["alpha"], tags=("two",)))[0]
+    apply(operation, owner)
+    outcome = undo_operation(operation, actor=viewer)
+    assert (outcome.code, outcome.status) == ("ROLE_FORBIDDEN", "applied")
+    assert fresh(notes["alpha"]).tags == ["two"]
+
+
+@pytest.mark.django_db
 def test_whoever_may_not_undo_all_undoes_none(propose, notes, owner, outsider, editor):
     mine = propose(op("retag_note", notes["alpha"], tags=("two",)))[0]
     apply(mine, owner)
