@@ -19,7 +19,7 @@ from kjxlkj.errors import BadRequest, Forbidden, Invalid, NotFound
 from kjxlkj.workspaces.roles import scoped
 from librarian import batches as services
 from librarian.bulk import batch_page, bulk_page, latest_batches, with_messages
-from librarian.forms import REJECT_REASONS, read_ids
+from librarian.forms import REJECT_REASONS, read_ids, read_reason, read_seconds, read_via
 from librarian.groups import MOST_IN_A_CARD, group_words, rest_of
 from librarian.models import Batch, Operation, Via
 from librarian.page_frame import common, from_htmx, page, refused, user_of, where_next
@@ -73,8 +73,8 @@ def decide(request: HttpRequest) -> HttpResponse:
             decision,
             actor=user,
             reason=reason,
-            via=via if (via := request.POST.get("via")) in Via.values else Via.BULK,
-            seconds=_read_seconds(request.POST),
+            via=read_via(request.POST, Via.KEY, Via.CLICK, Via.BULK) or Via.BULK,
+            seconds=read_seconds(request.POST),
         )
     except (BadRequest, Invalid) as error:
         return refused(request, error.message, status=400)
@@ -120,19 +120,11 @@ def _batch(request: HttpRequest, batch_id: UUID) -> Batch:
 
 def _read_answer(posted: QueryDict) -> tuple[str, str]:
     """Decision and reason. A reason alone is a rejection: that is what the buttons of reasons send."""
-    reasons = (text.replace("\0", "").strip() for text in posted.getlist("reject_reason"))
-    reason = "; ".join(filter(None, reasons))[:2000]
+    reason = read_reason(posted)
     decision = posted.get("decision") or (REJECT if reason else "")
     if decision not in (APPLY, REJECT):
         raise BadRequest("BAD_REQUEST", "decision: use apply or reject.")
     return decision, reason if decision == REJECT else ""
-
-
-def _read_seconds(posted: QueryDict) -> float | None:
-    try:
-        return float(posted.get("seconds", ""))
-    except ValueError:
-        return None
 
 
 def _card(request: HttpRequest, found: Batch, announcement: str, undone: list[Outcome] | None = None) -> HttpResponse:

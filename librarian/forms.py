@@ -8,11 +8,12 @@ from django import forms
 from django.http import QueryDict
 
 from kjxlkj.errors import BadRequest
-from kjxlkj.notes.forms import MarkdownField, TagsField, with_line_ends_of
+from kjxlkj.notes.forms import MarkdownField, TagsField
 from kjxlkj.notes.history import state_at
+from kjxlkj.notes.line_ends import with_line_ends_of
 from librarian.merge import Merged, merge
 from librarian.models import Operation, OperationKind, Via
-from librarian.services import Decision
+from librarian.services import APPLY, REJECT, Decision
 
 # One press, one reason: it is kept with the operation.
 REJECT_REASONS = ("Wrong", "Not useful", "Right idea, wrong details", "Too risky")
@@ -51,10 +52,13 @@ class EditForm(forms.Form):
     body_markdown = MarkdownField(label="Text")
 
     def __init__(self, operation: Operation, posted: QueryDict | None = None, *, merged: Merged | None = None) -> None:
-        """`merged`: the proposal put together with a text that has changed since, to begin from."""
+        """`merged`: what was proposed, or typed, put together with a text that has changed since: to go on from."""
         initial = {name: getattr(operation, name) for name in ("title", "tags", "body_markdown", "links")}
         if merged:
             initial["body_markdown"] = merged.text
+        if merged and posted:
+            posted = posted.copy()
+            posted["body_markdown"] = merged.text
         self.conflicts = merged.conflicts if merged else None
         # A page may hold the forms of many cards.
         super().__init__(posted, initial=initial, auto_id=f"{operation.id}-%s")
@@ -85,13 +89,16 @@ class EditForm(forms.Form):
         return edits
 
 
-def merged_text(operation: Operation) -> Merged | None:
-    """Of a rewrite whose note has changed since: both changes in one text, to be edited into shape."""
+def merged_text(operation: Operation, typed: str | None = None, seen: int | None = None) -> Merged | None:
+    """Of a rewrite whose note has changed since: both changes in one text, to be edited into shape.
+
+    Of what was proposed; or of what a person `typed` in sight of version `seen` of the note.
+    """
     note = operation.target_note
     if note is None or operation.kind != OperationKind.REWRITE:
         return None
-    base = state_at(note, operation.base_version or 1)["body"]
-    return merge(base, note.body, operation.body_markdown)
+    base = state_at(note, min(seen or operation.base_version or 1, note.version))["body"]
+    return merge(base, note.body, operation.body_markdown if typed is None else typed)
 
 
 def read_ids(posted: QueryDict) -> list[UUID]:
@@ -108,11 +115,10 @@ def read_ids(posted: QueryDict) -> list[UUID]:
 def read_decisions(posted: QueryDict, operations: Sequence[Operation]) -> list[Decision]:
     """The one decision of the form, for each of `operations`. Raises `BadRequest`."""
     decision = posted.get("decision", "")
-    if decision not in ("apply", "reject"):
+    if decision not in (APPLY, REJECT):
         raise BadRequest("BAD_REQUEST", "decision: use apply or reject.")
-    reasons = (text.replace("\0", "").strip() for text in posted.getlist("reject_reason"))
-    reason = "; ".join(filter(None, reasons))[:2000] if decision == "reject" else ""
-    version, via, seconds = _base_version(posted), _via(posted), _seconds(posted)
+    reason = read_reason(posted) if decision == REJECT else ""
+    version, via, seconds = _base_version(posted), read_via(posted, Via.KEY, Via.CLICK), read_seconds(posted)
     if version is not None and len(operations) > 1:
         raise BadRequest("BAD_REQUEST", "base_version: belongs to one operation.")
     return [
@@ -121,24 +127,30 @@ def read_decisions(posted: QueryDict, operations: Sequence[Operation]) -> list[D
     ]
 
 
-def _base_version(posted: QueryDict) -> int | None:
-    version = posted.get("base_version", "")
-    if version and not (version.isascii() and version.isdigit() and len(version) < 10):
-        raise BadRequest("BAD_REQUEST", "base_version: not a number.")
-    return int(version) if version else None
+def read_reason(posted: QueryDict) -> str:
+    """A preset one, own words, or both."""
+    reasons = (text.replace("\0", "").strip() for text in posted.getlist("reject_reason"))
+    return "; ".join(filter(None, reasons))[:2000]
 
 
-def _via(posted: QueryDict) -> str:
+def read_via(posted: QueryDict, *allowed: str) -> str:
     via = posted.get("via", "")
-    if via not in ("", Via.KEY, Via.CLICK):
-        raise BadRequest("BAD_REQUEST", "via: use key or click.")
+    if via not in ("", *allowed):
+        raise BadRequest("BAD_REQUEST", f"via: use {' or '.join(allowed)}.")
     return via
 
 
-def _seconds(posted: QueryDict) -> float | None:
+def read_seconds(posted: QueryDict) -> float | None:
     """How long it was before the person's eyes; nothing where no script was there to tell."""
     seconds = posted.get("seconds", "")
     try:
         return float(seconds) if seconds else None
     except ValueError as error:
         raise BadRequest("BAD_REQUEST", "seconds: not a number.") from error
+
+
+def _base_version(posted: QueryDict) -> int | None:
+    version = posted.get("base_version", "")
+    if version and not (version.isascii() and version.isdigit() and len(version) < 10):
+        raise BadRequest("BAD_REQUEST", "base_version: not a number.")
+    return int(version) if version else None

@@ -173,6 +173,12 @@ def _decide_edited(request: HttpRequest, found: Sequence[Operation], decisions: 
     (outcome,) = services.review([decision], actor=user)
     if outcome.code and outcome.status == OperationStatus.PENDING:
         (card,) = cards(_operations(user, [card.operation.id]), user)
+        if outcome.code == "VERSION_CONFLICT":
+            # Saved once more as it is, it would undo what the person has not seen.
+            typed = form.cleaned_data.get("body_markdown")
+            merged = merged_text(card.operation, typed, decision.base_version)
+            form = EditForm(card.operation, request.POST, merged=merged)
+            form.is_valid()
         form.add_error(None, outcome.message)
         return _edit_page(request, card, form)
     return _answer(request, [outcome])

@@ -10,7 +10,7 @@ from django import template
 from django.conf import settings
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from librarian import side_by_side as two_columns
 from librarian.diff import Hunk
@@ -20,9 +20,6 @@ register = template.Library()
 
 _NOBODY = UUID(int=0)
 _MOST_ROWS = 5_000
-
-# How it was decided, and after how long: the page's scripts fill that in.
-_MEASURED = mark_safe('<input type="hidden" name="via" value="click"><input type="hidden" name="seconds" value="">')
 
 _SEEN = str.maketrans({" ": "·", "\t": "⇥\t", "\r": "␍", "\n": "↵\n", "\u00a0": "⍽"})
 
@@ -53,7 +50,15 @@ def decision_fields(context: Mapping[str, Any]) -> SafeString:
     )
     if card.note is not None:
         fields += format_html('<input type="hidden" name="base_version" value="{}">', card.note.version)
-    return fields + _MEASURED if settings.REVIEW_TIMES else fields
+    return fields + measured_fields("click")
+
+
+@register.simple_tag
+def measured_fields(via: str) -> SafeString:
+    """How it was decided, and after how long: the page's scripts fill that in, where the instance wants to know."""
+    if not settings.REVIEW_TIMES:
+        return SafeString()
+    return format_html('<input type="hidden" name="via" value="{}"><input type="hidden" name="seconds" value="">', via)
 
 
 @register.simple_tag

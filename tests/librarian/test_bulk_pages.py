@@ -169,9 +169,12 @@ class TestDecide:
         assert statuses() == ["pending"] * 3
 
     def test_how_long_it_took_is_kept_where_it_is_measured(self, editor, alike):
-        data = {"operation": ids(alike[:2]), "decision": "apply", "via": "nonsense", "seconds": "12.5"}
+        data = {"operation": ids(alike[:2]), "decision": "apply", "seconds": "12.5"}
+        for nonsense in ({"via": "nonsense"}, {"via": "api"}, {"seconds": "soon"}):
+            assert browser(editor).post(DECIDE, data | nonsense).status_code == 400
+        assert statuses() == ["pending"] * 3
         browser(editor).post(DECIDE, data)
-        browser(editor).post(DECIDE, {**data, "operation": ids(alike[2:]), "seconds": "soon", "via": "key"})
+        browser(editor).post(DECIDE, {**data, "operation": ids(alike[2:]), "seconds": "", "via": "key"})
         found = list(Operation.objects.order_by("index"))
         assert [each.via for each in found] == ["bulk", "bulk", "key"]
         assert [bool(each.shown_at) for each in found] == [True, True, False]

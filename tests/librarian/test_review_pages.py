@@ -416,6 +416,22 @@ class TestEditing:
         notes["alpha"].refresh_from_db()
         assert notes["alpha"].body == "Alpha talks of Beta and of [[docs/beta|Gamma plan]].\n"
 
+    def test_a_note_that_changes_while_one_edits_keeps_that_change_when_one_saves_again(
+        self, editor, owner, propose, notes
+    ):
+        update_note(notes["gamma"], base_version=1, cause=by(owner), body="One.\n\nTwo.\n\nThree.\n")
+        notes["gamma"].refresh_from_db()
+        (operation,) = propose(op("rewrite_note", notes["gamma"], body_markdown="Uno.\n\nTwo.\n\nThree.\n"))
+        data = {"operation": str(operation.id), "decision": "apply", "edit": "1"}
+        typed = {"base_version": "2", "body_markdown": "Eins.\n\nTwo.\n\nThree.\n"}
+        update_note(notes["gamma"], base_version=2, cause=by(owner), body="One.\n\nTwo.\n\nDrei.\n")
+        page = html(browser(editor).post(DECIDE, data | typed, headers=HTMX))
+        assert "has changed since" in page
+        assert "Eins.\n\nTwo.\n\nDrei.\n</textarea>" in page
+        assert 'name="base_version" value="3"' in page
+        again = {"base_version": "3", "body_markdown": "Eins.\n\nTwo.\n\nDrei.\n"}
+        assert "Accepted with edits" in html(browser(editor).post(DECIDE, data | again, headers=HTMX))
+
     def test_what_cannot_be_accepted_stays_as_typed_with_the_reason(self, editor, propose, notes):
         (operation,) = propose(op("relink_note", notes["alpha"], links=[("Beta", "Beta")]))
         data = {"operation": str(operation.id), "decision": "apply", "edit": "1", "base_version": "1"}

@@ -74,3 +74,15 @@ def test_only_texts_that_differ_have_characters_between_them(old, new):
     between = characters_between(old, new)
     assert (between == 0) == (old == new)
     assert between <= len(old) + len(new)
+
+
+@pytest.mark.django_db
+def test_no_page_asks_for_what_the_instance_does_not_measure(propose, notes, editor, client, settings):
+    propose(*(op("retag_note", note, tags=(*note.tags, "same")) for note in notes.values()))
+    propose(op("retitle_note", notes["beta"], title="Better"))
+    client.force_login(editor, backend="django.contrib.auth.backends.ModelBackend")
+    for measured in (True, False):
+        settings.REVIEW_TIMES = measured
+        for address in ("/admin/review/", "/admin/review/together/?kind=retag_note"):
+            page = client.get(address).content.decode()
+            assert ('name="seconds"' in page, 'name="via"' in page) == (measured, measured)
