@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from kjxlkj.errors import field_error
 from kjxlkj.workspaces.models import User
 from kjxlkj.workspaces.roles import scoped
-from librarian.models import Batch, Operation, OperationStatus, Via
+from librarian.models import Batch, Operation, Via
 from librarian.services import Decision, Outcome, decidable, review, undo
 
 # What one request can carry out while somebody waits.
@@ -51,8 +51,7 @@ def undo_batch(batch: Batch, *, actor: User) -> list[Outcome]:
 
     Raises as `librarian.services.undo` before anything is done.
     """
-    done = [OperationStatus.APPLIED, OperationStatus.REJECTED]
-    operations = Operation.objects.filter(batch=batch, status__in=done).select_related("workspace")
+    operations = Operation.objects.filter(batch=batch).can_be_undone().select_related("workspace")
     return undo(operations.order_by("-decided_at", "-index"), actor=actor)
 
 

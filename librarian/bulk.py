@@ -21,7 +21,6 @@ from librarian.queue import changes_for_later, read_moment, with_lengths
 from librarian.queue_filters import PATH, Filters
 
 SAMPLE = 10
-_DECIDED = Q(status=OperationStatus.APPLIED) | Q(status=OperationStatus.REJECTED, decided_by__isnull=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +92,17 @@ def batch_page(batch: Batch, user: User) -> BatchPage:
     refused = [operation for operation in found if operation.pk in why]
     done = [operation for operation in found if operation.pk not in why]
     all_done = concerned.exclude(pk__in=why)
-    counts = all_done.aggregate(all=Count("pk"), can_be_undone=Count("pk", filter=_DECIDED))
-    where = set(all_done.filter(_DECIDED).values_list("workspace_id", flat=True))
+    number = all_done.count()
+    left = all_done.can_be_undone().order_by()
+    where = dict(left.values_list("workspace_id").annotate(number=Count("pk")))
     return BatchPage(
         batch=batch,
         done=done,
         refused=refused,
-        taken_back=batch.size - counts["all"] - len(why),
-        elsewhere=counts["all"] + len(why) - len(found),
-        can_be_undone=counts["can_be_undone"],
-        may_undo=bool(where) and where <= writable_workspaces(user),
+        taken_back=batch.size - number - len(why),
+        elsewhere=number + len(why) - len(found),
+        can_be_undone=sum(where.values()),
+        may_undo=bool(where) and where.keys() <= writable_workspaces(user),
     )
 
 

@@ -17,12 +17,13 @@ from django.views.decorators.http import require_GET, require_POST
 
 from kjxlkj.errors import BadRequest, Forbidden, Invalid, NotFound
 from kjxlkj.workspaces.roles import scoped
+from kjxlkj.workspaces.scoped_admin import actor
 from librarian import batches as services
 from librarian.bulk import batch_page, bulk_page, latest_batches, with_messages
 from librarian.forms import REJECT_REASONS, read_ids, read_reason, read_seconds, read_via
 from librarian.groups import MOST_IN_A_CARD, group_words, rest_of
 from librarian.models import Batch, Operation, Via
-from librarian.page_frame import common, from_htmx, page, refused, user_of, where_next
+from librarian.page_frame import common, from_htmx, page, refused, where_next
 from librarian.presentation import writable_workspaces
 from librarian.queue import pending_for
 from librarian.queue_filters import Filters
@@ -32,7 +33,7 @@ from librarian.services import APPLY, REJECT, Outcome
 @require_GET
 def alike(request: HttpRequest, operation_id: UUID) -> HttpResponse:
     """The members of a group after this one, for the card that shows the first of them."""
-    user = user_of(request)
+    user = actor(request)
     last = get_object_or_404(scoped(Operation.objects.all(), user), pk=operation_id)
     pending = Filters.read(request.GET).apply(pending_for(user), timezone.now())
     group = rest_of(pending, last, writable_workspaces(user))
@@ -42,7 +43,7 @@ def alike(request: HttpRequest, operation_id: UUID) -> HttpResponse:
 @require_GET
 def bulk(request: HttpRequest) -> HttpResponse:
     """What would be decided together, before it is: how many, a sample with its changes, and a tick for each."""
-    user = user_of(request)
+    user = actor(request)
     decision = REJECT if request.GET.get("decision") == REJECT else APPLY
     if not Filters.read(request.GET).as_query():
         return refused(request, "Narrow the queue by a filter first: nobody can look at all of it at once.", status=400)
@@ -65,7 +66,7 @@ def bulk(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def decide(request: HttpRequest) -> HttpResponse:
-    user = user_of(request)
+    user = actor(request)
     try:
         decision, reason = _read_answer(request.POST)
         batch, outcomes = services.decide_together(
@@ -94,7 +95,7 @@ def batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
 
 @require_GET
 def batches(request: HttpRequest) -> HttpResponse:
-    context = {"title": "What I decided at once", "batches": latest_batches(user_of(request))}
+    context = {"title": "What I decided at once", "batches": latest_batches(actor(request))}
     return page(request, "review/batches.html", context)
 
 
@@ -103,7 +104,7 @@ def undo(request: HttpRequest, batch_id: UUID) -> HttpResponse:
     """Answered with the page itself, which tells of each operation what the undo came to."""
     found = _batch(request, batch_id)
     try:
-        outcomes = services.undo_batch(found, actor=user_of(request))
+        outcomes = services.undo_batch(found, actor=actor(request))
     except (Forbidden, NotFound) as error:
         return refused(request, error.message, status=403)
     if from_htmx(request):
@@ -115,7 +116,7 @@ def undo(request: HttpRequest, batch_id: UUID) -> HttpResponse:
 
 
 def _batch(request: HttpRequest, batch_id: UUID) -> Batch:
-    return get_object_or_404(services.visible_batches(user_of(request)), pk=batch_id)
+    return get_object_or_404(services.visible_batches(actor(request)), pk=batch_id)
 
 
 def _read_answer(posted: QueryDict) -> tuple[str, str]:
@@ -148,7 +149,7 @@ def _context(request: HttpRequest, found: Batch, undone: list[Outcome] | None) -
     why = {outcome.operation.pk: outcome.message for outcome in undone or () if outcome.code}
     kept = Operation.objects.filter(pk__in=why)
     return {
-        "answers": batch_page(found, user_of(request)),
+        "answers": batch_page(found, actor(request)),
         "undone": undone,
         "undone_count": len(undone or ()) - len(why),
         "kept": with_messages(kept, why) if why else [],

@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from kjxlkj.chart import stacked
 from kjxlkj.workspaces.list_filters import first_moment
-from kjxlkj.workspaces.models import User
+from kjxlkj.workspaces.scoped_admin import actor
 from librarian import figures
 from librarian.acceptance import percent
 from librarian.figures import Counts, Times
@@ -48,7 +48,7 @@ class Received:
 
 
 def waiting(request: HttpRequest) -> Mapping[str, Any] | None:
-    user = _user(request)
+    user = actor(request)
     rows = sorted(waiting_by_workspace(user), key=lambda row: -row["waiting"])
     oldest = pending_for(user).in_order().only("kind", "target_path", "title", "created_at").first()
     if oldest is None and not _progress(request).decided:
@@ -71,9 +71,9 @@ def decided(request: HttpRequest) -> Mapping[str, Any] | None:
     if not _progress(request).decided:
         return None
     since = first_moment(_DAYS)
-    found = figures.decisions(_user(request), since)
+    found = figures.decisions(actor(request), since)
     days = [since.date() + timedelta(days=place) for place in range(_DAYS)]
-    times = figures.times(_user(request), since) if settings.REVIEW_TIMES else []
+    times = figures.times(actor(request), since) if settings.REVIEW_TIMES else []
     return {
         "days": _DAYS,
         "chart": stacked((day, {each: found.by_day.get(day, {}).get(each, 0) for each in Verdict}) for day in days),
@@ -129,15 +129,11 @@ def _listed(**asked: object) -> str:
     return f"{reverse('admin:librarian_operation_changelist')}?{urlencode(asked)}"
 
 
-# --- Who asks -------------------------------------------------------------------------------------
-
-
-def _user(request: HttpRequest) -> User:
-    return cast(User, request.user)  # the admin site lets nobody else in
+# --- Steps ----------------------------------------------------------------------------------------
 
 
 def _progress(request: HttpRequest) -> figures.Progress:
     """Read once a request, for the panels that it chooses between."""
     if "kjxlkj.progress" not in request.META:
-        request.META["kjxlkj.progress"] = figures.progress(_user(request))
+        request.META["kjxlkj.progress"] = figures.progress(actor(request))
     return cast("figures.Progress", request.META["kjxlkj.progress"])

@@ -24,7 +24,9 @@ _PAIR_STEPS = 400
 MOST_SEGMENTS = 10_000
 """More places are not taken apart: nobody reads them, and each costs a page a tag of its own."""
 
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+LINE = re.compile(r"[^\n]*\n|[^\n]+")
+"""A line with its end, or the last without one."""
+
 # No spaces part the words of Chinese and Japanese: each character of theirs counts as a word.
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = rf"[{_CJK}]|[^\W{_CJK}]+|[^\w\s]"
@@ -81,7 +83,7 @@ def line_diff(old: str, new: str, *, work: int = WORK) -> list[Segment]:
 
 def _ends_apart(old: str, new: str) -> Iterator[Pair]:
     """The lines that both begin with, what lies between, the lines that both end with."""
-    a, b = _LINE.findall(old), _LINE.findall(new)
+    a, b = LINE.findall(old), LINE.findall(new)
     head, tail = common_ends(a, b)
     start, end = "".join(a[:head]), "".join(a[len(a) - tail :])
     yield start, start
@@ -90,7 +92,7 @@ def _ends_apart(old: str, new: str) -> Iterator[Pair]:
 
 
 def _line_pairs(old: str, new: str, work: int) -> Iterator[Pair]:
-    old_lines, new_lines = _LINE.findall(old), _LINE.findall(new)
+    old_lines, new_lines = LINE.findall(old), LINE.findall(new)
     return _merged(_pairs(old_lines, new_lines, Matcher(work).blocks(old_lines, new_lines)))
 
 
@@ -134,7 +136,7 @@ def hunks(segments: Iterable[Segment], context_lines: int = 2) -> list[Hunk]:
 
 def _fold(text: str, before: Segment | None, is_last: bool, context_lines: int) -> tuple[str, int, str]:
     """What to show after the change before, how many lines to hide, what to show before the next change."""
-    lines: list[str] = _LINE.findall(text)
+    lines: list[str] = LINE.findall(text)
     # A change that ends within a line leaves the rest of that line to be shown besides the context.
     head = 0
     if before:

@@ -5,7 +5,6 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.contrib import admin
-from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -17,6 +16,7 @@ from django.utils.timezone import localtime
 
 from automation.models import Run
 from kjxlkj.notes.models import Note
+from kjxlkj.workspaces.list_filters import LinkedFilter, ListFilter
 from kjxlkj.workspaces.roles import scoped
 from kjxlkj.workspaces.scoped_admin import ScopedAdmin, WorkspaceFilter
 from librarian.models import Disclosure, Exchange
@@ -35,7 +35,7 @@ class LedgerList(ChangeList):
         self.result_list = cast("QuerySet[Any]", _with_requests(self.result_list))
 
 
-class HostFilter(admin.SimpleListFilter):
+class HostFilter(ListFilter):
     title = parameter_name = "host"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
@@ -44,43 +44,33 @@ class HostFilter(admin.SimpleListFilter):
         chosen = request.GET.get("host")
         return [(host, host) for host in sorted(hosts | ({chosen} if chosen else set()))]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Disclosure]) -> QuerySet[Disclosure]:
-        return queryset.filter(host=self.value()) if self.value() else queryset
+    def narrowed(self, rows: QuerySet[Disclosure], value: str) -> QuerySet[Disclosure]:
+        return rows.filter(host=value)
 
 
-class _LinkedFilter(admin.SimpleListFilter):
-    """For links to the rows of one thing. It offers no others: there are too many to choose from."""
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        given = request.GET.get(str(self.parameter_name), "")
-        chosen = as_uuid(given)
-        return [(given, self.name_of(request, chosen) if chosen else given)] if given else []
-
-    def name_of(self, request: HttpRequest, chosen: UUID) -> str:
-        raise NotImplementedError
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Disclosure]) -> QuerySet[Disclosure]:
-        if not self.value():
-            return queryset
-        if (chosen := as_uuid(str(self.value()))) is None:
-            raise IncorrectLookupParameters(f"{self.parameter_name}: not an id.")
-        return queryset.filter(**{f"{self.parameter_name}_id": chosen})
+def _ids(value: str) -> list[UUID]:
+    """None for what is no id: the list refuses it."""
+    chosen = as_uuid(value)
+    return [chosen] if chosen else []
 
 
-class NoteFilter(_LinkedFilter):
+class NoteFilter(LinkedFilter):
     title = parameter_name = "note"
+    lookup = "note_id"
 
-    def name_of(self, request: HttpRequest, chosen: UUID) -> str:
-        titles = scoped(Note.objects.filter(pk=chosen), request.user).values_list("title", flat=True)
-        return titles.first() or str(chosen)
+    def name_of(self, request: HttpRequest, value: str) -> str:
+        titles = scoped(Note.objects.filter(pk__in=_ids(value)), request.user).values_list("title", flat=True)
+        return titles.first() or value
 
 
-class RunFilter(_LinkedFilter):
+class RunFilter(LinkedFilter):
     title = parameter_name = "run"
+    lookup = "run_id"
 
-    def name_of(self, request: HttpRequest, chosen: UUID) -> str:
-        run = scoped(Run.objects.filter(pk=chosen), request.user).values_list("rule__name", "created_at").first()
-        return f"{run[0]}, {run[1]:%d %b %Y %H:%M}" if run else str(chosen)
+    def name_of(self, request: HttpRequest, value: str) -> str:
+        runs = scoped(Run.objects.filter(pk__in=_ids(value)), request.user)
+        run = runs.values_list("rule__name", "created_at").first()
+        return f"{run[0]}, {run[1]:%d %b %Y %H:%M}" if run else value
 
 
 @admin.register(Disclosure)

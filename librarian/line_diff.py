@@ -1,16 +1,13 @@
 """A unified diff by lines, in which the words that changed are marked: for texts that a machine wrote."""
 
-import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from librarian.diff import PartOp, hunks, line_diff, word_diff
+from librarian.diff import LINE, PartOp, hunks, line_diff, word_diff
 from librarian.matching import WORK
 
 Pieces = tuple[tuple[bool, str], ...]
-
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ def _lines(parts: Iterable[tuple[PartOp, str]], work: int) -> Iterator[Line]:
 def _cut(op: PartOp, pieces: Iterable[tuple[bool, str]]) -> Iterator[Line]:
     line: list[tuple[bool, str]] = []
     for differs, text in pieces:
-        for part in _LINE.findall(text):
+        for part in LINE.findall(text):
             line.append((differs, part))
             if part.endswith("\n"):
                 yield Line(op, tuple(line))

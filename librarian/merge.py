@@ -1,16 +1,13 @@
 """Three texts into one, by lines: what a person changed in a note, and what a proposal made of the same base would."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from kjxlkj.errors import field_error
-from librarian.diff import word_diff
+from librarian.diff import LINE, word_diff
 
 # Worded so that no text holds one by chance: a note may well speak of the markers of other tools.
 PRESENT, OR, PROPOSED = "<<<<<<< the note now", "======= or =======", ">>>>>>> the proposal"
-
-_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +20,7 @@ class Merged:
 def merge(base: str, present: str, proposed: str) -> Merged:
     """Both changes of `base` together. Line ends become LF; the work is that of two diffs."""
     texts = [text.replace("\r\n", "\n") for text in (base, present, proposed)]
-    lines, present_lines, proposed_lines = (_LINE.findall(text) for text in texts)
+    lines, present_lines, proposed_lines = (LINE.findall(text) for text in texts)
     in_present, in_proposed = dict(_kept(texts[0], texts[1])), dict(_kept(texts[0], texts[2]))
     merged: list[str] = []
     conflicts = start = present_start = proposed_start = 0
@@ -76,7 +73,7 @@ def _kept(base: str, other: str) -> Iterator[tuple[int, int]]:
     segments = word_diff(base, other)
     for index, segment in enumerate(segments):
         if segment.op == "equal":
-            pieces = _LINE.findall(segment.old)
+            pieces = LINE.findall(segment.old)
             is_last = index == len(segments) - 1
             for number, piece in enumerate(pieces):
                 ends = piece.endswith("\n")

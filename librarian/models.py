@@ -53,8 +53,11 @@ class OperationQuerySet(models.QuerySet["Operation"]):
         told = Func(F("warnings"), Value(warning), function="array_append")
         return self.pending().filter(auto_apply=True).update(auto_apply=False, warnings=told)
 
-    def by_machine_rejected(self) -> "OperationQuerySet":
-        return self.filter(status=OperationStatus.REJECTED, decided_by__isnull=True)
+    def can_be_undone(self) -> "OperationQuerySet":
+        """Accepted by whomever, or rejected by a person; what a check rejected stays so."""
+        return self.filter(
+            Q(status=OperationStatus.APPLIED) | Q(status=OperationStatus.REJECTED, decided_by__isnull=False)
+        )
 
 
 class Batch(models.Model):

@@ -1,19 +1,13 @@
-"""What the review pages share: who asks, where a form leads back to, the admin's frame around a page."""
+"""What the review pages share: where a form leads back to, the admin's frame around a page."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-
-from kjxlkj.workspaces.models import User
-
-
-def user_of(request: HttpRequest) -> User:
-    return cast(User, request.user)  # the admin site lets nobody else in
 
 
 def page(request: HttpRequest, template: str, context: Mapping[str, Any]) -> HttpResponse:

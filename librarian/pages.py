@@ -17,20 +17,18 @@ from automation.models import Run
 from kjxlkj.errors import BadRequest, Forbidden, NotFound
 from kjxlkj.workspaces.models import User
 from kjxlkj.workspaces.roles import Right, may, scoped
+from kjxlkj.workspaces.scoped_admin import actor
 from librarian import services
 from librarian.forms import EditForm, merged_text, read_decisions, read_ids
 from librarian.models import Operation, OperationStatus
-from librarian.page_frame import common as _common
-from librarian.page_frame import from_htmx as _from_htmx
-from librarian.page_frame import page as _page
-from librarian.page_frame import refused as _refused
-from librarian.page_frame import user_of as _user
-from librarian.page_frame import where_next as _next
+from librarian.page_frame import common, from_htmx, refused, where_next
+from librarian.page_frame import page as framed
 from librarian.presentation import Card, cards, for_cards
 from librarian.queue import changes_for_later, pending_for, queue_page, under_way_for
 from librarian.run_page import run_page
 from librarian.services import Decision, Outcome
 
+_NAMED = 10  # of many that went well, told with their names
 _DONE = {
     OperationStatus.APPLIED: "Accepted",
     OperationStatus.REJECTED: "Rejected",
@@ -41,13 +39,13 @@ _DONE = {
 
 @require_GET
 def queue(request: HttpRequest) -> HttpResponse:
-    user = _user(request)
+    user = actor(request)
     page = queue_page(user, request.GET)
     context = {"title": "Review", "page": page}
     if not page.entries:
         context["under_way"] = under_way_for(user).count()
-    response = _page(request, "review/queue.html", context)
-    if page.entries and _from_htmx(request):
+    response = framed(request, "review/queue.html", context)
+    if page.entries and from_htmx(request):
         # A page that waited for proposals was made without keys and ticks: it begins anew.
         response["HX-Refresh"] = "true"
     return response
@@ -55,7 +53,7 @@ def queue(request: HttpRequest) -> HttpResponse:
 
 @require_GET
 def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    user = _user(request)
+    user = actor(request)
     runs = Run.objects.select_related("rule", "workspace", "report", "created_by", "triggering_event")
     found = get_object_or_404(scoped(runs, user), pk=run_id)
     page = run_page(found, request.GET)
@@ -69,31 +67,31 @@ def run(request: HttpRequest, run_id: UUID) -> HttpResponse:
         "may_decide": any(card.may_decide and card.is_pending for card in shown),
         "may_undo": bool(page.counts.get(OperationStatus.APPLIED)) and may(user, found.workspace, Right.WRITE),
     }
-    return _page(request, "review/run.html", context)
+    return framed(request, "review/run.html", context)
 
 
 @require_GET
 def operation(request: HttpRequest, operation_id: UUID) -> HttpResponse:
     """One card, alone: where notes' histories lead."""
-    user = _user(request)
+    user = actor(request)
     (card,) = cards(_operations(user, [operation_id]), user)
-    return _page(request, "review/operation.html", {"title": str(card.operation), "cards": [card]})
+    return framed(request, "review/operation.html", {"title": str(card.operation), "cards": [card]})
 
 
 @require_GET
 def change(request: HttpRequest, operation_id: UUID) -> HttpResponse:
     """What it changes, alone: for a card that came without, when it is looked at."""
-    user = _user(request)
+    user = actor(request)
     (card,) = cards(_operations(user, [operation_id]), user)
     return render(request, "review/_loaded.html", {"card": card, "operation": card.operation, "change": card.change})
 
 
 @require_GET
 def edit(request: HttpRequest, operation_id: UUID) -> HttpResponse:
-    user = _user(request)
+    user = actor(request)
     (card,) = cards(_operations(user, [operation_id]), user)
     if not (card.may_decide and card.is_pending and card.can_edit):
-        return _refused(request, "This operation cannot be edited, or no longer.", status=409)
+        return refused(request, "This operation cannot be edited, or no longer.", status=409)
     return _edit_page(
         request, card, EditForm(card.operation, merged=merged_text(card.operation) if card.is_stale else None)
     )
@@ -102,7 +100,7 @@ def edit(request: HttpRequest, operation_id: UUID) -> HttpResponse:
 @require_POST
 def decide(request: HttpRequest) -> HttpResponse:
     """Accept, reject, or save and accept what a form names: one operation or several."""
-    user = _user(request)
+    user = actor(request)
     try:
         ids = read_ids(request.POST)
         found = _operations(user, ids)
@@ -111,34 +109,34 @@ def decide(request: HttpRequest) -> HttpResponse:
             return _decide_edited(request, found, decisions)
         outcomes = services.review(decisions, actor=user)
     except BadRequest as error:
-        return _refused(request, error.message, status=400)
+        return refused(request, error.message, status=400)
     except NotFound as error:
         raise Http404(error.message) from error
     except Forbidden as error:
-        return _refused(request, error.message, status=403)
+        return refused(request, error.message, status=403)
     return _answer(request, outcomes)
 
 
 @require_POST
 def undo(request: HttpRequest) -> HttpResponse:
-    user = _user(request)
+    user = actor(request)
     try:
         outcomes = services.undo(_operations(user, read_ids(request.POST)), actor=user)
     except BadRequest as error:
-        return _refused(request, error.message, status=400)
+        return refused(request, error.message, status=400)
     except Forbidden as error:
-        return _refused(request, error.message, status=403)
+        return refused(request, error.message, status=403)
     return _answer(request, outcomes)
 
 
 @require_POST
 def undo_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    user = _user(request)
+    user = actor(request)
     found = get_object_or_404(scoped(Run.objects.select_related("workspace"), user), pk=run_id)
     try:
         outcomes = services.undo_run(found, actor=user)
     except Forbidden as error:
-        return _refused(request, error.message, status=403)
+        return refused(request, error.message, status=403)
     _tell(request, outcomes)
     return redirect("admin:review_run", run_id)
 
@@ -164,7 +162,7 @@ def _operations(user: User, ids: Sequence[UUID]) -> list[Operation]:
 
 def _decide_edited(request: HttpRequest, found: Sequence[Operation], decisions: Sequence[Decision]) -> HttpResponse:
     """What cannot be accepted as edited is shown again as typed."""
-    user = _user(request)
+    user = actor(request)
     (card,) = cards(found[:1], user)
     form = EditForm(card.operation, request.POST)
     if not form.is_valid():
@@ -185,17 +183,22 @@ def _decide_edited(request: HttpRequest, found: Sequence[Operation], decisions: 
 
 
 def _answer(request: HttpRequest, outcomes: Sequence[Outcome]) -> HttpResponse:
-    if not _from_htmx(request):
+    if not from_htmx(request):
         _tell(request, outcomes)
-        return redirect(_next(request))
-    user = _user(request)
+        return redirect(where_next(request))
+    user = actor(request)
     found = _operations(user, [outcome.operation.id for outcome in outcomes])
     why = {outcome.operation.id: outcome.message for outcome in outcomes if outcome.code}
     context = {"cards": cards(found, user, why), "announcement": " ".join(map(_words, outcomes))}
-    return render(request, "review/_answer.html", context | _common(request))
+    return render(request, "review/_answer.html", context | common(request))
 
 
 def _tell(request: HttpRequest, outcomes: Sequence[Outcome]) -> None:
+    """Each by name; of many, those that were done in one line."""
+    done = [outcome for outcome in outcomes if not outcome.code]
+    if len(done) > _NAMED:
+        messages.success(request, f"{_DONE[OperationStatus(done[0].status)]}: {len(done):,} operations.")
+        outcomes = [outcome for outcome in outcomes if outcome.code]
     for outcome in outcomes:
         level = messages.WARNING if outcome.code else messages.SUCCESS
         messages.add_message(request, level, _words(outcome))
@@ -211,4 +214,4 @@ def _words(outcome: Outcome) -> str:
 
 def _edit_page(request: HttpRequest, card: Card, form: EditForm) -> HttpResponse:
     context = {"title": "Edit and accept", "card": card, "form": form}
-    return _page(request, "review/_card.html" if _from_htmx(request) else "review/edit.html", context)
+    return framed(request, "review/_card.html" if from_htmx(request) else "review/edit.html", context)

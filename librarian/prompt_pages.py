@@ -6,7 +6,7 @@ Members read them, as over the API; changing them takes the right to manage rule
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 from django import forms
@@ -22,6 +22,7 @@ from kjxlkj.notes.forms import MarkdownField
 from kjxlkj.parser import read_json
 from kjxlkj.workspaces.models import User, Workspace, WorkspaceState
 from kjxlkj.workspaces.roles import Right, may, require, scoped
+from kjxlkj.workspaces.scoped_admin import actor
 from librarian.diff import Hunk, hunks, word_diff
 from librarian.matching import WORK
 from librarian.models import PromptPack
@@ -102,7 +103,7 @@ def prompts(request: HttpRequest, workspace_id: UUID) -> HttpResponse:
     if request.method == "POST":
         _require_manage(request, workspace)
         form = PackForm(request.POST, request.FILES)
-        if pack := _saved(form, workspace, _user(request)):
+        if pack := _saved(form, workspace, actor(request)):
             messages.success(request, f"Runs that begin from now on use the prompts “workspace {pack.number}”.")
             return redirect("admin:librarian_prompts", workspace.pk)
     own = PromptPack.objects.filter(workspace=workspace).order_by("-number")
@@ -116,7 +117,7 @@ def prompts(request: HttpRequest, workspace_id: UUID) -> HttpResponse:
         "differences": list(_differences(builtin_files(), shown.files)) if shown.number else None,
         "earlier": own.values("number", "active", "created_at", "created_by__name")[:_EARLIER],
         "form": form,
-        "may_change": workspace.state == WorkspaceState.ACTIVE and may(_user(request), workspace, Right.MANAGE),
+        "may_change": workspace.state == WorkspaceState.ACTIVE and may(actor(request), workspace, Right.MANAGE),
     }
     return render(request, "librarian/prompts.html", context)
 
@@ -134,16 +135,12 @@ def download(request: HttpRequest, workspace_id: UUID) -> HttpResponse:
 def use_builtin(request: HttpRequest, workspace_id: UUID) -> HttpResponse:
     workspace = _workspace(request, workspace_id)
     _require_manage(request, workspace)
-    use_builtin_prompts(workspace, actor=_user(request))
+    use_builtin_prompts(workspace, actor=actor(request))
     messages.success(request, "Runs that begin from now on use the built-in prompts.")
     return redirect("admin:librarian_prompts", workspace.pk)
 
 
 # --- Steps ----------------------------------------------------------------------------------------
-
-
-def _user(request: HttpRequest) -> User:
-    return cast(User, request.user)  # the admin site lets nobody else in
 
 
 def _workspace(request: HttpRequest, workspace_id: UUID) -> Workspace:
@@ -152,7 +149,7 @@ def _workspace(request: HttpRequest, workspace_id: UUID) -> Workspace:
 
 def _require_manage(request: HttpRequest, workspace: Workspace) -> None:
     try:
-        require(_user(request), workspace, Right.MANAGE)
+        require(actor(request), workspace, Right.MANAGE)
     except Forbidden as error:
         raise PermissionDenied(error.message) from error
 

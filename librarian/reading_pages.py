@@ -13,9 +13,10 @@ from django.views.decorators.http import require_GET
 
 from kjxlkj.notes.history import state_at
 from kjxlkj.workspaces.roles import scoped
+from kjxlkj.workspaces.scoped_admin import actor
 from librarian.changes import MOST_PREVIEWED, body_change
 from librarian.models import Operation
-from librarian.page_frame import from_htmx, page, refused, user_of
+from librarian.page_frame import from_htmx, page, refused
 from librarian.presentation import Card, cards, for_cards
 
 
@@ -63,7 +64,7 @@ def versions(request: HttpRequest, operation_id: UUID) -> HttpResponse:
 
 
 def _card(request: HttpRequest, operation_id: UUID) -> Card:
-    user = user_of(request)
+    user = actor(request)
     found = get_object_or_404(scoped(for_cards(Operation.objects.filter(pk=operation_id)), user))
     return cards([found], user)[0]
 

@@ -1,16 +1,13 @@
 """The two sides of a diff beside each other: which line of the old text stands across from which of the new."""
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from librarian.diff import Hunk, PartOp
+from librarian.diff import LINE, Hunk, PartOp
 
 Line = tuple[tuple[PartOp, str], ...]
 """What is said on one line of one side, with its line end: words kept, and those that go or come."""
-
-_PIECE = re.compile(r"[^\n]*\n|[^\n]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,7 @@ def side_by_side(hunks: Iterable[Hunk]) -> Iterator[Row]:
             yield Row(skipped=hunk.skipped)
         columns = _Columns()
         for op, text in hunk.parts:
-            for piece in _PIECE.findall(text):
+            for piece in LINE.findall(text):
                 if op != "equal":
                     columns.add(columns.old if op == "delete" else columns.new, op, piece)
                     continue

@@ -35,7 +35,10 @@ class LinkedFilter(ListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         chosen = request.GET.get(str(self.parameter_name))
-        return [] if chosen is None else [(chosen, chosen or "not known")]
+        return [] if chosen is None else [(chosen, self.name_of(request, chosen))]
+
+    def name_of(self, request: HttpRequest, value: str) -> str:
+        return value or "not known"
 
     def narrowed(self, rows: QuerySet[Any], value: str) -> QuerySet[Any]:
         return rows.filter(**{self.lookup: value})

@@ -245,6 +245,16 @@ class TestRunPage:
         assert re.search(r"<del>.*?Alpha</del>", page)
         assert "Accepted" in page
 
+    def test_of_many_undone_it_tells_the_number_and_names_what_was_left(self, editor, owner, propose, run):
+        proposals = [op("create_note", target_path=f"n{n}.md", title=f"N{n}", body_markdown="x") for n in range(12)]
+        operations = propose(*proposals)
+        outcomes = review([Decision(each.id, "apply") for each in operations], actor=editor)
+        update_note(outcomes[3].operation.target_note, base_version=1, cause=by(owner), body="Mine.\n")
+        page = html(browser(editor).post(reverse("admin:review_undo_run", args=[run.id]), follow=True))
+        assert "Undone: 11 operations." in page
+        assert "Not done: create note, n3.md." in page
+        assert "Undone: create note" not in page
+
     def test_undoes_the_whole_run(self, owner, viewer, propose, run, notes):
         (operation,) = propose(op("retitle_note", notes["alpha"], title="Omega"))
         review([Decision(operation.id, "apply")], actor=owner)

@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from kjxlkj.errors import DomainError, NotFound
 from kjxlkj.workspaces.console import actor_at_console, workspace_at_console
 from kjxlkj.workspaces.models import Workspace
+from librarian.console import tell
 from librarian.models import Operation, Via
 from librarian.services import APPLY, REJECT, Decision, review
 
@@ -41,11 +42,7 @@ class Command(BaseCommand):
             outcomes = review(decisions, actor=actor_at_console(options["email"]))
         except DomainError as error:
             raise CommandError(f"{error.message} [{error.code}]", returncode=2) from error
-        for outcome in outcomes:
-            why = f": {outcome.message} [{outcome.code}]" if outcome.code else ""
-            self.stdout.write(f"{outcome.operation.id} {outcome.status}{why}")
-        if any(outcome.code for outcome in outcomes):
-            raise CommandError("Some decisions were not carried out.", returncode=1)
+        tell(self, outcomes, "Some decisions were not carried out.")
 
     def _list(self, operations: Iterator[Operation]) -> None:
         for operation in operations:

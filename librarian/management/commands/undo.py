@@ -12,6 +12,7 @@ from kjxlkj.errors import DomainError, NotFound
 from kjxlkj.workspaces.console import actor_at_console
 from kjxlkj.workspaces.models import User
 from librarian.batches import undo_batch
+from librarian.console import tell
 from librarian.models import Batch, Operation
 from librarian.services import Outcome, undo, undo_run
 
@@ -35,11 +36,7 @@ class Command(BaseCommand):
             outcomes = _undone(options, actor_at_console(options["email"]))
         except DomainError as error:
             raise CommandError(f"{error.message} [{error.code}]", returncode=2) from error
-        for outcome in outcomes:
-            why = f": {outcome.message} [{outcome.code}]" if outcome.code else ""
-            self.stdout.write(f"{outcome.operation.id} {outcome.status}{why}")
-        if any(outcome.code for outcome in outcomes):
-            raise CommandError("Some were not undone.", returncode=1)
+        tell(self, outcomes, "Some were not undone.")
 
 
 def _undone(options: dict[str, Any], actor: User) -> list[Outcome]:
