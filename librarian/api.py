@@ -12,7 +12,7 @@ from automation.models import Run
 from kjxlkj.api import NoParameters, WorkspaceScoped, acting_user, read_body, read_query
 from kjxlkj.errors import Conflict, NotFound
 from kjxlkj.workspaces.roles import Right
-from librarian import services
+from librarian import services, undoing
 from librarian.models import Operation, OperationStatus, Via
 from librarian.reporting import with_counts
 from librarian.serializers import (
@@ -54,7 +54,7 @@ class OperationViewSet(WorkspaceScoped, GenericViewSet[Operation]):
         """Undo it if it was applied; have it wait again if a person rejected it. 409: not possible, and why."""
         operation = self.authorised(Right.WRITE)
         read_body(request, NoParameters)
-        outcome = services.undo_operation(operation, actor=acting_user(request))
+        outcome = undoing.undo_operation(operation, actor=acting_user(request))
         if outcome.code:
             raise Conflict(outcome.code, outcome.message)
         return Response(OperationOut(self.get_object()).data)
@@ -88,7 +88,7 @@ class RunReviewViewSet(WorkspaceScoped, GenericViewSet[Run]):
         """Undo what was accepted of the run. Notes that were changed since are skipped, and named in the answer."""
         run = self.authorised(Right.WRITE)
         read_body(request, NoParameters)
-        results = services.undo_run(run, actor=acting_user(request))
+        results = undoing.undo_run(run, actor=acting_user(request))
         reverted = sum(result.status == OperationStatus.REVERTED for result in results)
         return Response(UndoOut({"run": run, "results": results, "reverted_operations": reverted}).data)
 

@@ -9,7 +9,8 @@ from kjxlkj.errors import field_error
 from kjxlkj.workspaces.models import User
 from kjxlkj.workspaces.roles import scoped
 from librarian.models import Batch, Operation, Via
-from librarian.services import Decision, Outcome, decidable, review, undo
+from librarian.services import Decision, Outcome, decidable, review
+from librarian.undoing import undo
 
 # What one request can carry out while somebody waits.
 MOST = 500
@@ -49,7 +50,7 @@ def decide_together(
 def undo_batch(batch: Batch, *, actor: User) -> list[Outcome]:
     """Undo what was done with `batch`, last first; what was changed since is skipped and named.
 
-    Raises as `librarian.services.undo` before anything is done.
+    Raises as `librarian.undoing.undo` before anything is done.
     """
     operations = Operation.objects.filter(batch=batch).can_be_undone().select_related("workspace")
     return undo(operations.order_by("-decided_at", "-index"), actor=actor)

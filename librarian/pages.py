@@ -18,7 +18,7 @@ from kjxlkj.errors import BadRequest, Forbidden, NotFound
 from kjxlkj.workspaces.models import User
 from kjxlkj.workspaces.roles import Right, may, scoped
 from kjxlkj.workspaces.scoped_admin import actor
-from librarian import services
+from librarian import services, undoing
 from librarian.forms import EditForm, merged_text, read_decisions, read_ids
 from librarian.models import Operation, OperationStatus
 from librarian.page_frame import common, from_htmx, refused, where_next
@@ -121,7 +121,7 @@ def decide(request: HttpRequest) -> HttpResponse:
 def undo(request: HttpRequest) -> HttpResponse:
     user = actor(request)
     try:
-        outcomes = services.undo(_operations(user, read_ids(request.POST)), actor=user)
+        outcomes = undoing.undo(_operations(user, read_ids(request.POST)), actor=user)
     except BadRequest as error:
         return refused(request, error.message, status=400)
     except Forbidden as error:
@@ -134,7 +134,7 @@ def undo_run(request: HttpRequest, run_id: UUID) -> HttpResponse:
     user = actor(request)
     found = get_object_or_404(scoped(Run.objects.select_related("workspace"), user), pk=run_id)
     try:
-        outcomes = services.undo_run(found, actor=user)
+        outcomes = undoing.undo_run(found, actor=user)
     except Forbidden as error:
         return refused(request, error.message, status=403)
     _tell(request, outcomes)

@@ -5,7 +5,6 @@ Kept with the operation, of the operation: for how good proposals are, not for h
 
 import math
 from datetime import timedelta
-from operator import attrgetter
 
 from django.conf import settings
 from django.utils import timezone
@@ -15,8 +14,6 @@ from librarian.models import Operation
 
 # Somebody who left the page open over lunch did not read for an hour.
 LONGEST_SECONDS = 600.0
-
-_TEXTS = attrgetter("title", "body_markdown")
 
 
 def measure(operation: Operation, via: str, seconds: float | None) -> None:
@@ -41,4 +38,4 @@ def characters_between(old: str, new: str) -> int:
 
 def _text_of(operation: Operation) -> str:
     links = [f"{link['text']} {link['target']}" for link in operation.links or []]
-    return "\n".join([*_TEXTS(operation), *(operation.tags or []), *links])
+    return "\n".join([operation.title, operation.body_markdown, *(operation.tags or []), *links])

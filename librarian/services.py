@@ -1,6 +1,6 @@
-"""People's decisions on operations: apply, reject, edit then apply, undo. The API and the admin both call this."""
+"""People's decisions on operations: apply, reject, edit then apply. The API and the admin both call this."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from typing import Any
@@ -78,11 +78,11 @@ def decidable(ids: Sequence[UUID], actor: User, run: Run | None = None) -> dict[
     if missing:
         raise _unknown(missing)
     for workspace in {operation.workspace_id: operation.workspace for operation in found.values()}.values():
-        _require(workspace, actor)
+        require_review(workspace, actor)
     return found
 
 
-def _require(workspace: Workspace, actor: User) -> None:
+def require_review(workspace: Workspace, actor: User) -> None:
     try:
         require(actor, workspace, Right.WRITE)
     except NotFound as error:
@@ -100,7 +100,7 @@ def _decide(operation: Operation, decision: Decision, actor: User, batch: Batch 
         with transaction.atomic():
             # Two people at once: the second waits here, and then finds it decided.
             locked = Operation.objects.select_for_update(no_key=True).get(pk=operation.pk)
-            _require(operation.workspace, actor)
+            require_review(operation.workspace, actor)
             _check_pending(locked)
             locked.batch = batch
             measure(locked, decision.via, decision.seconds)
@@ -133,8 +133,8 @@ def _reject(operation: Operation, decision: Decision, actor: User) -> Outcome:
     operation.reject_code = "REJECTED_BY_PERSON"
     operation.reject_reason = decision.reject_reason.strip()
     _decided(operation, actor)
-    _save_decision(operation, ["reject_code", "reject_reason"])
-    _record("operation.rejected", operation, actor, {"reason": operation.reject_reason})
+    save_decision(operation, ["reject_code", "reject_reason"])
+    record_decision("operation.rejected", operation, actor, {"reason": operation.reject_reason})
     return Outcome(operation, operation.status)
 
 
@@ -164,9 +164,9 @@ def _apply(operation: Operation, decision: Decision, actor: User | None, why: st
         operation.target_note = note
         operation.applied_event = NoteEvent.objects.get(note=note, seq=note.version)
     _decided(operation, actor)
-    _save_decision(operation, fields)
+    save_decision(operation, fields)
     automatic = {} if actor else {"automatic": True}
-    _record("operation.applied", operation, actor, {"edited": operation.edited, **automatic})
+    record_decision("operation.applied", operation, actor, {"edited": operation.edited, **automatic})
     return Outcome(operation, operation.status, note_version=note.version if note else None)
 
 
@@ -222,79 +222,6 @@ def moved_on(operation: Operation, note: Note) -> bool:
     )
 
 
-# --- Undo -----------------------------------------------------------------------------------------
-
-
-def undo_run(run: Run, *, actor: User) -> list[Outcome]:
-    """Undo what the run's accepted operations did, last first; those whose note has changed since are skipped."""
-    require(actor, run.workspace, Right.WRITE)
-    # What it has marked and not applied yet is not wanted either.
-    Operation.objects.filter(run=run).leave_to_people("Its run was undone.")
-    applied = Operation.objects.filter(run=run, status=OperationStatus.APPLIED).select_related("workspace")
-    return undo(applied.order_by("-decided_at", "-index"), actor=actor)
-
-
-def undo(operations: Iterable[Operation], *, actor: User) -> list[Outcome]:
-    """Write the inverse of each applied operation; put one that a person rejected back among those that wait.
-
-    Raises as `review` before anything is done.
-    """
-    operations = list(operations)
-    for workspace in {operation.workspace_id: operation.workspace for operation in operations}.values():
-        _require(workspace, actor)
-    return [undo_operation(operation, actor=actor) for operation in operations]
-
-
-def undo_operation(operation: Operation, *, actor: User) -> Outcome:
-    try:
-        with transaction.atomic():
-            locked = Operation.objects.select_for_update(no_key=True).get(pk=operation.pk)
-            _require(operation.workspace, actor)
-            return _undo(locked, actor)
-    except DomainError as error:
-        operation.refresh_from_db()
-        return Outcome(operation, operation.status, error.code, error.message)
-
-
-def _undo(operation: Operation, actor: User) -> Outcome:
-    if operation.status == OperationStatus.REJECTED and operation.decided_by_id:
-        return _reopen(operation, actor)
-    if operation.status != OperationStatus.APPLIED:
-        raise Conflict("NOT_APPLIED", f"This operation is {operation.status}; there is nothing to undo.")
-    version = None
-    if operation.applied_event is not None:
-        version = _inverse(operation, operation.applied_event, actor).version
-    operation.status = OperationStatus.REVERTED
-    operation.undone_by, operation.undone_at = actor, timezone.now()
-    operation.save(update_fields=["status", "undone_by", "undone_at"])
-    _record("operation.reverted", operation, actor, {"decision": APPLY})
-    return Outcome(operation, operation.status, note_version=version)
-
-
-def _reopen(operation: Operation, actor: User) -> Outcome:
-    operation.status = OperationStatus.PENDING
-    operation.reject_code = operation.reject_reason = operation.via = ""
-    operation.decided_by = operation.decided_at = operation.batch = operation.shown_at = None
-    # A person took it in hand: its rule does not apply it behind their back.
-    operation.auto_apply = False
-    _save_decision(operation, ["reject_code", "reject_reason", "auto_apply"])
-    _record("operation.reverted", operation, actor, {"decision": REJECT})
-    return Outcome(operation, operation.status)
-
-
-def _inverse(operation: Operation, event: NoteEvent, actor: User) -> Note:
-    note = Note.objects.select_for_update(no_key=True).get(pk=event.note_id)
-    touched = set(event.changed)
-    for later in note.history.filter(seq__gt=event.seq).defer("before"):
-        if later.run_id != operation.run_id or touched & set(later.changed):
-            raise Conflict(
-                "CHANGED_SINCE", f"“{note.title}” was changed since (version {later.seq}); it was left as it is."
-            )
-    cause = Cause(CauseKind.UNDO, actor, operation.run_id, operation.id)
-    values = {"deleted_at": timezone.now()} if operation.kind == OperationKind.CREATE else event.before
-    return update_note(note, base_version=note.version, cause=cause, **values)
-
-
 # --- Steps ----------------------------------------------------------------------------------------
 
 
@@ -303,11 +230,11 @@ def _decided(operation: Operation, actor: User | None) -> None:
     operation.decided_at = timezone.now()
 
 
-def _save_decision(operation: Operation, fields: list[str]) -> None:
+def save_decision(operation: Operation, fields: list[str]) -> None:
     operation.save(update_fields=["status", "decided_by", "decided_at", "batch", "via", "shown_at", *fields])
 
 
-def _record(event: str, operation: Operation, actor: User | None, payload: dict[str, Any]) -> None:
+def record_decision(event: str, operation: Operation, actor: User | None, payload: dict[str, Any]) -> None:
     about = {"operation_id": str(operation.id), "kind": operation.kind, **payload}
     new = NewEvent(event, note_id=operation.target_note_id, payload=about)
     record(operation.workspace_id, [new], actor=actor, run_id=operation.run_id)

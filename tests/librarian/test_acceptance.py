@@ -8,7 +8,8 @@ from django.utils import timezone
 
 from librarian.acceptance import Row, acceptance, band_label, band_of, newest, of_rule, of_workspace, percent
 from librarian.models import Operation
-from librarian.services import Decision, review, undo_operation
+from librarian.services import Decision, review
+from librarian.undoing import undo_operation
 from tests.librarian.conftest import op
 
 pytestmark = pytest.mark.django_db

@@ -21,7 +21,8 @@ from librarian.auto_apply import apply_waiting, mark
 from librarian.gates import gates
 from librarian.models import Operation
 from librarian.plan import Plan, read_plan
-from librarian.services import Decision, review, undo_operation, undo_run
+from librarian.services import Decision, review
+from librarian.undoing import undo_operation, undo_run
 from tests.librarian.conftest import op
 
 AUTO = {

@@ -10,7 +10,8 @@ from automation.services import launch_rule
 from kjxlkj.notes.cause import Cause
 from kjxlkj.notes.models import CauseKind
 from kjxlkj.notes.services import update_note
-from librarian.services import APPLY, Decision, apply_by_itself, review, undo
+from librarian.services import APPLY, Decision, apply_by_itself, review
+from librarian.undoing import undo
 from tests.librarian.conftest import op
 
 pytestmark = pytest.mark.django_db

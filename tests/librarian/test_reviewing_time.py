@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from librarian.models import Operation
 from librarian.reviewing_time import LONGEST_SECONDS, characters_between
-from librarian.services import Decision, review, undo
+from librarian.services import Decision, review
+from librarian.undoing import undo
 from tests.librarian.conftest import op
 
 

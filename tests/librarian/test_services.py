@@ -14,7 +14,8 @@ from kjxlkj.notes.services import delete_note, update_note
 from kjxlkj.workspaces.models import Workspace, WorkspaceEvent
 from kjxlkj.workspaces.services import set_member
 from librarian.models import Operation
-from librarian.services import Decision, review, undo, undo_operation, undo_run
+from librarian.services import Decision, review
+from librarian.undoing import undo, undo_operation, undo_run
 from tests.librarian.conftest import op
 
 

@@ -14,7 +14,8 @@ from kjxlkj.workspaces.models import User
 from librarian.batches import undo_batch
 from librarian.console import tell
 from librarian.models import Batch, Operation
-from librarian.services import Outcome, undo, undo_run
+from librarian.services import Outcome
+from librarian.undoing import undo, undo_run
 
 
 class Command(BaseCommand):
