@@ -11,7 +11,9 @@ from django.test import Client
 from playwright.sync_api import sync_playwright
 
 from tests.browser.chromium import find
-from tests.librarian.conftest import check, decided, notes, propose, rule, run  # noqa: F401  the librarian's fixtures
+
+# The librarian's fixtures.
+from tests.librarian.conftest import busy, check, decided, make_run, notes, propose, rule, run  # noqa: F401
 
 # Playwright runs an event loop in this thread, where the ORM otherwise refuses to work.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"

@@ -8,15 +8,14 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from tests.browser.conftest import CONTRAST, nothing_sideways
-from tests.librarian.conftest import decided  # noqa: F401  a fixture
-from tests.librarian.test_dashboard import INDEX, OPERATIONS, busy, make_run  # noqa: F401  fixtures
+from tests.librarian.test_dashboard import INDEX, OPERATIONS
 
 LONG_NAME = "a-model-whose-name-is-longer-than-any-line-can-be/" * 3
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
-def test_it_fits_and_its_texts_stand_out(visit, busy, decided, superuser, scheme, width):  # noqa: F811
+def test_it_fits_and_its_texts_stand_out(visit, busy, decided, superuser, scheme, width):
     decided("accepted", model=LONG_NAME)
     page = visit(superuser, viewport={"width": width, "height": 800}, color_scheme=scheme, reduced_motion="reduce")
     for url in (INDEX, f"{OPERATIONS}?decided=30&verdict=accepted"):
@@ -28,7 +27,7 @@ def test_it_fits_and_its_texts_stand_out(visit, busy, decided, superuser, scheme
 
 
 @pytest.mark.parametrize("width", [320, 1280])
-def test_there_are_two_columns_where_there_is_room(visit, busy, owner, width):  # noqa: F811
+def test_there_are_two_columns_where_there_is_room(visit, busy, owner, width):
     page = visit(owner, viewport={"width": width, "height": 800})
     page.goto(INDEX)
     columns = page.locator(".panels").evaluate("e => getComputedStyle(e).gridTemplateColumns.split(' ').length")
@@ -43,7 +42,7 @@ def test_the_first_start_fits_too(visit, notes, owner):
     expect(page).to_have_url(re.compile("/admin/automation/rule/"))
 
 
-def test_figures_lead_to_what_they_count(visit, busy, owner):  # noqa: F811
+def test_figures_lead_to_what_they_count(visit, busy, owner):
     page = visit(owner)
     page.goto(INDEX)
     page.get_by_role("region", name="Decisions").get_by_role("link", name="7 accepted").click()
@@ -59,7 +58,7 @@ def test_figures_lead_to_what_they_count(visit, busy, owner):  # noqa: F811
     expect(page.locator(".card")).to_have_count(2)
 
 
-def test_the_picture_has_a_name_and_its_table_the_figures(visit, decided, owner):  # noqa: F811
+def test_the_picture_has_a_name_and_its_table_the_figures(visit, decided, owner):
     yesterday = timezone.now() - timedelta(days=1)
     decided("rejected", 3, decided_at=yesterday)
     page = visit(owner)
@@ -72,7 +71,7 @@ def test_the_picture_has_a_name_and_its_table_the_figures(visit, decided, owner)
     expect(page.locator("#result_list tbody tr")).to_have_count(3)
 
 
-def test_what_is_drawn_is_told_apart_without_colours(visit, busy, owner):  # noqa: F811
+def test_what_is_drawn_is_told_apart_without_colours(visit, busy, owner):
     page = visit(owner, forced_colors="none")
     page.goto(INDEX)
     drawn = {each.get_attribute("fill") for each in page.locator("figure.chart rect[fill]").all()}

@@ -7,7 +7,6 @@ from playwright.sync_api import expect
 from automation.services import update_rule
 from librarian.models import RunReport
 from tests.browser.conftest import CONTRAST, nothing_sideways
-from tests.librarian.conftest import decided  # noqa: F401  a fixture
 
 PAGE = "/admin/review/acceptance/"
 LONG = "a-very-long-model-name-" * 8
@@ -18,7 +17,7 @@ AUTO = {
 
 
 @pytest.fixture
-def history(decided, rule, owner):  # noqa: F811
+def history(decided, rule, owner):
     update_rule(rule, actor=owner, action_json=AUTO)
     for kind, sure, good, bad in [
         ("retag_note", 0.97, 40, 1),

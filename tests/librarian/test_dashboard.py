@@ -3,7 +3,6 @@
 import re
 from datetime import UTC, datetime, time, timedelta
 from html import unescape
-from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -12,14 +11,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from automation.models import Run
-from kjxlkj.jobs import transitions
-from kjxlkj.jobs.models import JobStatus
 from librarian import figures
 from librarian.acceptance import acceptance
 from librarian.models import Operation
 from librarian.services import Decision, review
 from librarian.verdicts import Verdict
-from tests.librarian.conftest import op
+from tests.librarian.conftest import fail, op
 
 INDEX, OPERATIONS = "/admin/", "/admin/librarian/operation/"
 
@@ -55,41 +52,6 @@ def listed(client, url):
     if "/review/" in url:
         return int(re.search(r'data-pending-count="(\d+)"', html)[1])
     return int(re.search(r"(\d+) (?:run|operation)s?\s*</", html)[1])
-
-
-def fail(run, code="AUTH_FAILED", detail="The key was refused.\nMore of it.", ago=timedelta(0)):
-    Run.objects.filter(pk=run.pk).update(
-        status=JobStatus.FAILED, error_code=code, error_detail=detail, finished_at=timezone.now() - ago
-    )
-
-
-@pytest.fixture
-def make_run(workspace, rule):
-    def make(**fields):
-        return Run.objects.create(**{"workspace": workspace, "rule": rule, "trigger": "manual", **fields})
-
-    return make
-
-
-@pytest.fixture
-def busy(decided, make_run, propose, notes):
-    """Something of everything that the page tells."""
-    now = timezone.now()
-    decided("accepted", 5, via="key", shown_at=now - timedelta(seconds=4))
-    decided("accepted", 2, via="click", shown_at=now - timedelta(seconds=20), kind="relink_note", model="gemma")
-    decided("edited", 3, decided_at=now - timedelta(days=3), model="")
-    decided("rejected", 2, decided_at=now - timedelta(days=29))
-    decided("rejected", 2, kind="defer", decided_at=now - timedelta(days=2))
-    decided("rejected", 4, decided_at=now - timedelta(days=31))
-    decided("undone", 2, via="bulk", shown_at=now - timedelta(seconds=1))
-    decided("undone_by_itself")
-    decided("by_itself", 6, kind="relink_note")
-    propose(op("retag_note", notes["alpha"], tags=("one", "two")), op("retitle_note", notes["beta"], title="Better"))
-    for ago in (1, 2, 10):
-        fail(make_run(), ago=timedelta(days=ago))
-    fail(make_run(), code="CANCELLED", detail="")
-    running = make_run()
-    transitions.claim(Run, running.pk, uuid4())
 
 
 class TestFigures:

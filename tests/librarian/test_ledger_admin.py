@@ -5,7 +5,6 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -15,16 +14,6 @@ from librarian.models import Disclosure, Exchange
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/librarian/disclosure/"
-
-
-@pytest.fixture
-def login():
-    def login(user):
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return login
 
 
 @pytest.fixture

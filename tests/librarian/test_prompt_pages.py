@@ -6,7 +6,6 @@ from copy import deepcopy
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -16,16 +15,6 @@ from librarian.prompt_pack import builtin_files, builtin_pack
 from librarian.prompt_services import save_prompt_pack
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def login():
-    def login(user):
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return login
 
 
 @pytest.fixture
