@@ -4,6 +4,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 PORT ?= 8000
 VENV := .venv
 BIN := $(VENV)/bin
+# One more than there are cores: tests of faults and of live pages wait most of the time.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 ifdef DATA
 export KJXLKJ_DATA_DIR := $(DATA)
@@ -16,7 +18,7 @@ run: $(VENV)/.installed  ## Everything on this machine: database, web, workers. 
 
 test: $(VENV)/.installed-dev  ## The whole suite: real database, workers, kills and browser
 	@$(BIN)/python -m tests.browser.chromium
-	@$(BIN)/pytest -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup $(ARGS)
 
 install: $(VENV)/.installed-dev  ## The environment with all tools
 

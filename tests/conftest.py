@@ -2,6 +2,7 @@
 
 import pytest
 from django.db import connection
+from django.db.models.signals import post_migrate
 from django.test.utils import CaptureQueriesContext
 from knox.models import AuthToken
 from rest_framework.test import APIClient
@@ -10,6 +11,14 @@ from kjxlkj.notes.cause import by
 from kjxlkj.notes.services import NewNote, create_note
 from kjxlkj.workspaces.models import Role, User
 from kjxlkj.workspaces.services import create_workspace, set_member
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup):
+    """Emptying the tables makes Django's own permissions anew each time, which takes longer than all the rest of it.
+    Nothing here asks for them: roles do."""
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+
 
 PASSWORD = "correct horse battery staple"
 

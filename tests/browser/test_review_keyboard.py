@@ -189,6 +189,9 @@ class TestKeys:
             expect(queue.get_by_role("dialog")).to_have_count(0)
             expect(card(queue, operations[0]).get_by_role("button", name="Accept")).to_be_visible()
             queue.reload()
+        # Below the cards, it moves when the last change comes.
+        card(queue, operations[3]).scroll_into_view_if_needed()
+        expect(card(queue, operations[3]).locator(".diff").first).to_be_visible()
         queue.get_by_label("Keyboard shortcuts").first.check()
         press(queue, "j", "a")
         expect(card(queue, operations[0])).to_contain_text("Accepted")

@@ -407,7 +407,7 @@ class TestAtOnce:
             raise KeyboardInterrupt
 
         with monkeypatch.context() as patched:
-            patched.setattr("librarian.services._record", cut_off)
+            patched.setattr("librarian.services.record_decision", cut_off)
             with pytest.raises(KeyboardInterrupt):
                 apply_waiting()
         assert (fresh(waiting).status, fresh(waiting).auto_apply) == ("pending", True)
