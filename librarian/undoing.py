@@ -8,6 +8,7 @@ from django.utils import timezone
 from automation.models import Run
 from kjxlkj.errors import Conflict, DomainError
 from kjxlkj.notes.cause import Cause
+from kjxlkj.notes.history import state_at
 from kjxlkj.notes.models import CauseKind, Note, NoteEvent
 from kjxlkj.notes.services import update_note
 from kjxlkj.workspaces.models import User
@@ -75,12 +76,21 @@ def _reopen(operation: Operation, actor: User) -> Outcome:
 
 def _inverse(operation: Operation, event: NoteEvent, actor: User) -> Note:
     note = Note.objects.select_for_update(no_key=True).get(pk=event.note_id)
-    touched = set(event.changed)
-    for later in note.history.filter(seq__gt=event.seq).defer("before"):
-        if later.run_id != operation.run_id or touched & set(later.changed):
-            raise Conflict(
-                "CHANGED_SINCE", f"“{note.title}” was changed since (version {later.seq}); it was left as it is."
-            )
+    if version := _changed_since(note, operation, event):
+        raise Conflict("CHANGED_SINCE", f"“{note.title}” was changed since (version {version}); it was left as it is.")
     cause = Cause(CauseKind.UNDO, actor, operation.run_id, operation.id)
     values = {"deleted_at": timezone.now()} if operation.kind == OperationKind.CREATE else event.before
     return update_note(note, base_version=note.version, cause=cause, **values)
+
+
+def _changed_since(note: Note, operation: Operation, event: NoteEvent) -> int | None:
+    """The version that left the note otherwise than `event` did. What was changed and changed back counts for nothing,
+    and neither do other fields that the same run has changed."""
+    by_field: dict[str, int] = {}
+    for later in note.history.filter(seq__gt=event.seq).order_by("seq").defer("before"):
+        if later.run_id != operation.run_id or set(event.changed) & set(later.changed):
+            by_field |= dict.fromkeys(later.changed, later.seq)
+    if not by_field:
+        return None
+    then = {**state_at(note, event.seq), "deleted_at": None}
+    return max((seq for field, seq in by_field.items() if getattr(note, field) != then[field]), default=None)

@@ -10,7 +10,7 @@ from automation.services import create_rule
 from kjxlkj.errors import Forbidden, NotFound
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.models import Note, NoteEvent, NoteLink
-from kjxlkj.notes.services import delete_note, update_note
+from kjxlkj.notes.services import delete_note, restore_note, update_note
 from kjxlkj.workspaces.models import Workspace, WorkspaceEvent
 from kjxlkj.workspaces.services import set_member
 from librarian.models import Operation
@@ -254,6 +254,23 @@ def test_undoing_a_run_brings_back_every_note_but_those_changed_since(propose, n
     assert not Note.objects.live().filter(workspace=workspace, path="new.md").exists()
     assert NoteEvent.objects.filter(note=alpha, cause="undo").count() == 2
     assert undo_operation(fresh(operations[0]), actor=owner).code == "NOT_APPLIED"
+
+
+@pytest.mark.django_db
+def test_a_note_that_was_changed_and_changed_back_is_not_changed_since(propose, notes, owner):
+    operation = propose(op("retag_note", notes["alpha"], tags=("two",)))[0]
+    apply(operation, owner)
+    text = fresh(notes["alpha"]).body
+    for version, values in enumerate([{"tags": ["three"], "body": "Other.\n"}, {"tags": ["two"]}], start=2):
+        update_note(fresh(notes["alpha"]), base_version=version, cause=by(owner), **values)
+    refused = undo_operation(operation, actor=owner)
+    assert (refused.code, "version 3" in refused.message) == ("CHANGED_SINCE", True)
+    update_note(fresh(notes["alpha"]), base_version=4, cause=by(owner), body=text)
+    note = delete_note(fresh(notes["alpha"]), base_version=5, cause=by(owner))
+    assert undo_operation(operation, actor=owner).code == "CHANGED_SINCE"
+    restore_note(note, base_version=6, cause=by(owner))
+    assert undo_operation(operation, actor=owner).status == "reverted"
+    assert (fresh(notes["alpha"]).tags, fresh(notes["alpha"]).body) == (["one"], text)
 
 
 @pytest.mark.django_db
