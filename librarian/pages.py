@@ -189,7 +189,10 @@ def _answer(request: HttpRequest, outcomes: Sequence[Outcome]) -> HttpResponse:
     user = actor(request)
     found = _operations(user, [outcome.operation.id for outcome in outcomes])
     why = {outcome.operation.id: outcome.message for outcome in outcomes if outcome.code}
-    context = {"cards": cards(found, user, why), "announcement": " ".join(map(_words, outcomes))}
+    # What is done is told in a line of its card, without what it changed.
+    done = (outcome for outcome in outcomes if not outcome.code and outcome.status != OperationStatus.PENDING)
+    later = {outcome.operation.id for outcome in done}
+    context = {"cards": cards(found, user, why, later), "announcement": " ".join(map(_words, outcomes))}
     return render(request, "review/_answer.html", context | common(request))
 
 

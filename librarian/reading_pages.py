@@ -53,7 +53,8 @@ def versions(request: HttpRequest, operation_id: UUID) -> HttpResponse:
         return _missing(request, "There are no three versions of this.")
     base = state_at(now, operation.base_version or 1)["body"]
     context = {
-        "base": base,
+        "base": base[:MOST_PREVIEWED],
+        "cut": len(base) > MOST_PREVIEWED,
         "now": body_change(base, now.body),
         "proposed": body_change(base, operation.body_markdown),
     }
