@@ -220,6 +220,14 @@ class TestNothingByAccident:
             route.continue_()
         expect(card(queue, operations[0])).to_contain_text("Accepted")
 
+    def test_caps_lock_makes_no_other_keys_of_them(self, queue, operations):
+        press(queue, "j")
+        queue.evaluate(
+            """document.activeElement.dispatchEvent(
+                 new KeyboardEvent("keydown", { key: "A", bubbles: true, modifierCapsLock: true }))"""
+        )
+        expect(card(queue, operations[0])).to_contain_text("Accepted")
+
     def test_letters_are_letters_where_somebody_types(self, queue, operations):
         press(queue, "j", "x", "0")
         queue.keyboard.type("a j k u e")
@@ -532,6 +540,29 @@ def test_five_hundred_decisions_by_keyboard_are_each_made_once(visit, editor, ow
     assert len(sent) == 500
     events = workspace.events.filter(type__startswith="operation.").values_list("payload__operation_id", flat=True)
     assert Counter(events) == {str(each.id): 1 for each in made}
+
+
+def test_u_reaches_back_to_the_page_before(visit, editor, owner, workspace, run):
+    made = many(workspace, owner, run, 27)
+    page = visit(editor)
+    page.goto(QUEUE)
+    press(page, "j", *["a"] * 24, "x", "1")
+    expect(page.locator("#next-page")).to_be_focused()
+    expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    press(page, "Enter")
+    expect(card(page, made[25])).to_be_focused()
+    press(page, "a")
+    expect(card(page, made[25])).to_contain_text("Accepted")
+    press(page, "u")
+    expect(card(page, made[25])).to_contain_text("Undone")
+    press(page, "u")
+    expect(card(page, made[24])).to_be_focused()
+    expect(page.locator("[data-pending-count]")).to_have_text("2")
+    press(page, "j", "u")
+    expect(card(page, made[23])).to_contain_text("Undone")
+    assert [status(each) for each in made[22:]] == ["applied", "reverted", "pending", "reverted", "pending"]
+    press(page, "j", "k", "k")
+    expect(page.locator(".card:focus")).to_have_count(1)
 
 
 def test_how_long_and_by_what_is_told_where_it_is_measured_and_nothing_elsewhere(

@@ -65,6 +65,18 @@ export function swap(card, fresh) {
   if (hadFocus) (fresh.querySelector(".edit-form:not([hidden]) :is(input:not([type=hidden]), textarea)") ?? fresh).focus();
 }
 
+/* Put a card that waits again, and is not of this page, before `card` or all others. False where there are none. */
+export function insert(fresh, card) {
+  const place = card ?? cards()[0];
+  if (!place) return false;
+  count(Number(isPending(fresh)));
+  place.before(fresh);
+  htmx.process(fresh);
+  tell(fresh);
+  fresh.focus();
+  return true;
+}
+
 /* Fetch an address as the inner part of a page. Raises Error with words for the person who asked. */
 export async function fetchPart(address) {
   let response;

@@ -1,17 +1,20 @@
 /* Decisions and undoing. The focus goes on at once and the request runs behind; several may be under way, one for each
    card. What is refused, or does not reach the server, marks its card and can be tried again. */
 
-import { cards, isBusy, isPending, nextPending, swap } from "./cards.js";
+import { cards, follow, insert, isBusy, nextPending, swap } from "./cards.js";
 import { measure } from "./clock.js";
 import { refused, say, settle, warn } from "./say.js";
+import { handOver, handedOver } from "./store.js";
 
 const TIMEOUT = 60_000;
 /* What a browser lets go on after its page is gone, in bytes, with some room. */
 const KEPT_ALIVE = 60_000;
+const MOST_HANDED_OVER = 25;
 
 const underWay = new Map();
-/* What was decided here, last one last, by the card that tells of it: many decided at once get a new one. */
-const decided = [];
+/* What was decided here, last one last, by the card that tells of it: many decided at once get a new one. Before them
+   what was decided on the page that led here, with what is sent to undo it. */
+const decided = handedOver ?? [];
 let bytes = 0;
 
 export const isUnderWay = () => underWay.size > 0;
@@ -54,6 +57,9 @@ function send(form, button) {
     .finally(() => underWay.delete(card.id));
   underWay.set(card.id, answered);
 }
+
+/* A card whose change is still to come can be accepted here all the same, since `send` shows it first. */
+follow((card) => card.querySelectorAll(".buttons form[hidden]").forEach((form) => (form.hidden = false)));
 
 /* Nothing is accepted unseen: a change that has not come yet is asked for, once more if it did not come. */
 function showFirst(change) {
@@ -125,7 +131,7 @@ function mark(card, words) {
   warn(card, notDone(card, words));
 }
 
-const notDone = (card, words) => `Not done: ${card.querySelector("h2").textContent}. ${words}`.replace(/\s+/g, " ").trim();
+const notDone = (card, why) => `Not done: ${inOneLine(card.querySelector("h2"))}. ${why}`.trim();
 
 /* Who may not decide one may decide none of its workspace. What was typed can still be copied. */
 function loseRight(card) {
@@ -137,16 +143,42 @@ function loseRight(card) {
 
 /* --- Undo ---------------------------------------------------------------------------------------- */
 
-/* Of `card` if it is decided, else of the last decision made here; one under way is waited for. */
+/* Of `card` if it can be undone, else of the last decision made here; one under way is waited for. */
 export async function undo(card) {
-  const last = card && !isPending(card) ? { id: card.id } : decided.pop();
+  const last = card?.querySelector("form[data-undo]") ? { id: card.id } : decided.pop();
   const button = document.querySelector("form:not([data-undo]) [data-undo-all]"); // of a page that tells of many at once
   if (!last && button) return button.click();
   if (!last) return say("Nothing was decided on this page.");
+  if (last.undo) return undoElsewhere(last, card);
   await underWay.get(last.id);
   const form = document.getElementById(last.id)?.querySelector("form[data-undo]");
   if (form) form.requestSubmit();
   else say("There is nothing to undo.");
+}
+
+/* Of the page before: its card, which waits again, comes in before the one that has the focus. */
+async function undoElsewhere(last, card) {
+  const data = new URLSearchParams(last.undo.body);
+  if (currentToken()) data.set("csrfmiddlewaretoken", currentToken());
+  const answer = await post(last.undo.address, data.toString());
+  const fresh = answer?.page.getElementById(last.id) ?? answer?.page.querySelector(".card");
+  if (!fresh) return say(`Not undone: ${last.undo.what}. Find it among what was decided.`);
+  say(answer.page.querySelector("[data-announcement]")?.textContent ?? "");
+  if (!insert(fresh, card)) location.reload(); // it is all there is
+}
+
+const inOneLine = (element) => element.textContent.replace(/\s+/g, " ").trim();
+
+/* The last decisions, so that the next page can undo them. */
+function forNext() {
+  const here = decided.slice(-MOST_HANDED_OVER).map(({ id, undo }) => {
+    const card = document.getElementById(id);
+    const form = card?.querySelector("form[data-undo]");
+    if (!form) return { id, undo };
+    const body = new URLSearchParams(new FormData(form)).toString();
+    return { id, undo: { address: form.action, body, what: inOneLine(card.querySelector("h2")) } };
+  });
+  return here.filter((each) => each.undo);
 }
 
 /* --- Leaving the page ---------------------------------------------------------------------------- */
@@ -158,11 +190,11 @@ addEventListener("beforeunload", (event) => {
 document.addEventListener("click", async (event) => {
   const link = event.target.closest("#next-page");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  sessionStorage.setItem("kjxlkj.arrives", "yes");
-  if (!isUnderWay()) return;
+  if (!isUnderWay()) return handOver(forNext());
   event.preventDefault();
   say("Waiting for the last answers.");
   await Promise.all(underWay.values());
-  if (refused()) refused().focus();
-  else location.assign(link.href);
+  if (refused()) return refused().focus();
+  handOver(forNext());
+  location.assign(link.href);
 });

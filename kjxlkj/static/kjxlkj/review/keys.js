@@ -68,18 +68,19 @@ function answerWhy(event, reject) {
 }
 
 function press(event, card) {
+  const key = event.getModifierState("CapsLock") ? event.key.toLowerCase() : event.key;
   const reject = event.target.closest("details.reject[open]");
   if (reject) return answerWhy(event, reject);
-  if (event.key === " ") {
+  if (key === " ") {
     const box = event.target === card && card.querySelector("input.select");
     if (box) select(box, event.shiftKey);
     return Boolean(box);
   }
-  if (Object.hasOwn(ANYWHERE, event.key)) ANYWHERE[event.key](card);
-  else if (!Object.hasOwn(ON_CARD, event.key)) return false;
+  if (Object.hasOwn(ANYWHERE, key)) ANYWHERE[key](card);
+  else if (!Object.hasOwn(ON_CARD, key)) return false;
   else if (!card) move(null, 1); // the first press shows what the next one will be about
-  else if (isBeingEdited(card) && event.key !== "o") edit(card); // what is typed there is not passed over
-  else if (!isBusy(card)) ON_CARD[event.key](card);
+  else if (isBeingEdited(card) && key !== "o") edit(card); // what is typed there is not passed over
+  else if (!isBusy(card)) ON_CARD[key](card);
   return true;
 }
 

@@ -7,8 +7,6 @@ import "./keys.js";
 import "./parts.js";
 import "./select.js";
 import { firstPending } from "./cards.js";
+import { handedOver } from "./store.js";
 
-if (sessionStorage.getItem("kjxlkj.arrives")) {
-  sessionStorage.removeItem("kjxlkj.arrives");
-  firstPending()?.focus();
-}
+if (handedOver) firstPending()?.focus();
