@@ -1,5 +1,6 @@
 """Groups, many at once and their undo, as people meet them: by mouse, without JavaScript, on a narrow screen."""
 
+from itertools import combinations
 from uuid import uuid4
 
 import pytest
@@ -108,6 +109,19 @@ def test_changes_come_when_they_are_looked_at(visit, editor, alike):
     expect(last.locator("ins")).to_contain_text("Other words")
 
 
+@pytest.mark.parametrize("width", [320, 1280])
+def test_no_filter_lies_over_another(visit, editor, alike, width):
+    page = visit(editor, viewport={"width": width, "height": 800})
+    page.goto(QUEUE)
+    boxes = [
+        each.bounding_box() for each in page.locator(".filters :is(input:not([type=hidden]), select, button)").all()
+    ]
+    assert len(boxes) == 9
+    for one, other in combinations(boxes, 2):
+        apart = one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
+        assert apart or one["y"] + one["height"] <= other["y"] or other["y"] + other["height"] <= one["y"]
+
+
 def test_without_javascript(visit, editor, alike):
     page = visit(editor, java_script_enabled=False)
     page.goto(QUEUE)
@@ -120,8 +134,11 @@ def test_without_javascript(visit, editor, alike):
     expect(page.locator(".notice").first).to_contain_text("9 undone.")
     assert set(statuses(alike)) == {"pending"}
     page.get_by_role("link", name="Back to the queue").click()
-    page.locator(f"#card-{alike[17].pk}").get_by_role("link", name="Show what changes").click()
+    late = page.locator(f"#card-{alike[17].pk}")
+    expect(late.get_by_role("button", name="Accept")).to_be_hidden()
+    late.get_by_role("link", name="Show what changes").click()
     expect(page.locator("ins")).to_contain_text("Other words")
+    expect(late.get_by_role("button", name="Accept")).to_be_visible()
     page.goto(QUEUE + "?kind=retag_note&confidence=0.5")
     page.get_by_role("link", name="Reject all…").click()
     page.get_by_label("Too risky").check()
