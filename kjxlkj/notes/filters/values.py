@@ -55,8 +55,10 @@ class Takes:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise BadValue("expected a text that is not empty")
-    if len(value) > TEXT_MAX or _UNSTORABLE.search(value):
-        raise BadValue(f"expected at most {TEXT_MAX} characters, no NUL and no lone surrogate")
+    if len(value) > TEXT_MAX:
+        raise BadValue(f"expected at most {TEXT_MAX} characters")
+    if _UNSTORABLE.search(value):
+        raise BadValue("expected no NUL and no lone surrogate")
     return value
 
 
