@@ -7,8 +7,11 @@ from typing import BinaryIO
 from uuid import UUID
 
 from django.core.files.storage import default_storage
+from django.db import transaction
 from django.utils import timezone
 
+from kjxlkj.notes.index import lock_links, reindex_attachments
+from kjxlkj.notes.markdown import attachment_keys
 from kjxlkj.notes.models import Attachment
 from kjxlkj.storing import keep, staged
 
@@ -42,9 +45,13 @@ def store(content: Content, open_file: Callable[[], BinaryIO]) -> Content:
     return stored
 
 
+@transaction.atomic
 def save_attachments(workspace_id: UUID, contents: Sequence[tuple[str, Content]]) -> None:
-    """Have the files (path and stored content) in the workspace, in place of what had their paths. One statement."""
+    """Have the files (path and stored content) in the workspace, in place of what had their paths."""
+    if not contents:
+        return
     now = timezone.now()
+    lock_links(workspace_id)
     Attachment.objects.bulk_create(
         [
             Attachment(
@@ -53,6 +60,7 @@ def save_attachments(workspace_id: UUID, contents: Sequence[tuple[str, Content]]
                 sha256=content.sha256,
                 size=content.size,
                 file=content.name,
+                keys=attachment_keys(path),
                 created_at=now,
                 updated_at=now,
             )
@@ -60,14 +68,22 @@ def save_attachments(workspace_id: UUID, contents: Sequence[tuple[str, Content]]
         ],
         update_conflicts=True,
         unique_fields=["workspace", "path"],
-        update_fields=["sha256", "size", "file", "updated_at", "deleted_at"],
+        update_fields=["sha256", "size", "file", "keys", "updated_at", "deleted_at"],
     )
+    reindex_attachments(workspace_id, [path for path, _ in contents])
 
 
-def delete_attachments(ids: Sequence[UUID]) -> None:
+@transaction.atomic
+def delete_attachments(workspace_id: UUID, ids: Sequence[UUID]) -> None:
     """Softly: the next import of the same path brings the row back."""
+    if not ids:
+        return
     now = timezone.now()
-    Attachment.objects.live().filter(id__in=ids).update(deleted_at=now, updated_at=now)
+    lock_links(workspace_id)
+    gone = Attachment.objects.live().filter(workspace_id=workspace_id, id__in=ids)
+    paths = list(gone.values_list("path", flat=True))
+    gone.update(deleted_at=now, updated_at=now)
+    reindex_attachments(workspace_id, paths)
 
 
 def _pieces(file: BinaryIO) -> Iterator[bytes]:

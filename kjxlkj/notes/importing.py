@@ -212,7 +212,7 @@ class _Import:
         files = Attachment.objects.live().filter(workspace=self._workspace).values_list("id", "path")
         unseen = [attachment_id for attachment_id, path in files if path not in self._paths]
         if not self._dry_run:
-            delete_attachments(unseen)
+            delete_attachments(self._workspace.id, unseen)
         self.report.attachments_deleted += len(unseen)
 
 

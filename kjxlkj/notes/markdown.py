@@ -142,6 +142,12 @@ def note_keys(path: str, title: str, aliases: Iterable[str]) -> list[tuple[str, 
     return list(keys.items())
 
 
+def attachment_keys(path: str) -> list[str]:
+    """Every key under which a file beside the notes is found, the surest first: its path, then its name."""
+    key = name_key(path).strip("/")
+    return list(dict.fromkeys(["/" + key, key, key.rpartition("/")[2]]))
+
+
 def first_heading(body: str) -> str | None:
     """The visible text of the first heading, of either form and any level, that is not empty."""
     for start, end in Scanner(body, HEADING_TOKEN).headings():

@@ -194,7 +194,7 @@ class NoteName(models.Model):
 
 
 class NoteLink(models.Model):
-    """A link as it stands in a live note's text, and the note that it means at present, if any."""
+    """A link as it stands in a live note's text, and the note or attachment that it means at present, if any."""
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
     source = models.ForeignKey(Note, on_delete=models.CASCADE, related_name="links")
@@ -205,6 +205,9 @@ class NoteLink(models.Model):
     heading = models.CharField(max_length=400, blank=True)
     text = models.TextField(blank=True)
     target = models.ForeignKey(Note, null=True, on_delete=models.SET_NULL, related_name="backlinks")
+    attachment = models.ForeignKey(
+        "Attachment", null=True, on_delete=models.SET_NULL, related_name="links", help_text="Where it means no note."
+    )
 
     class Meta:
         ordering = ["source", "position"]
@@ -229,6 +232,9 @@ class Attachment(models.Model):
     sha256 = models.CharField(max_length=64)
     size = models.BigIntegerField()
     file = models.FileField(max_length=200)
+    keys = ArrayField(
+        models.CharField(max_length=1100), default=list, help_text="What links call it, the surest first."
+    )
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True, blank=True)
@@ -238,6 +244,7 @@ class Attachment(models.Model):
     class Meta:
         ordering = ["workspace", "path"]
         constraints = [models.UniqueConstraint(fields=["workspace", "path"], name="attachment_path_once")]
+        indexes = [GinIndex(fields=["keys"], name="attachment_keys", fastupdate=False)]
 
     def __str__(self) -> str:
         return self.path
