@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_GET
 
+from kjxlkj.notes.addresses import with_addresses
 from kjxlkj.notes.history import state_at
 from kjxlkj.workspaces.roles import scoped
 from kjxlkj.workspaces.scoped_admin import actor
@@ -27,9 +28,11 @@ def note(request: HttpRequest, operation_id: UUID) -> HttpResponse:
     if card.note is None or card.note.deleted_at:
         return _missing(request, "There is no such note now.")
     text = card.note.body
+    as_source = request.GET.get("as") == "source"
+    beginning = text[:MOST_PREVIEWED]
     context = {
-        "as_source": request.GET.get("as") == "source",
-        "text": text[:MOST_PREVIEWED],
+        "as_source": as_source,
+        "text": beginning if as_source else with_addresses(beginning, card.note),
         "cut": len(text) > MOST_PREVIEWED,
     }
     return _page(request, "note", card, f"The whole note “{card.name}”", context)

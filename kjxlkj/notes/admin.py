@@ -6,15 +6,18 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import F, Func, Model, QuerySet
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404
+from django.http import HttpRequest
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from kjxlkj.notes import pages, version_pages
+from kjxlkj.notes import (
+    attachments_admin,  # noqa: F401  registers the lists of attachments
+    pages,
+    version_pages,
+)
 from kjxlkj.notes.filters import VOCABULARY, BadValue
-from kjxlkj.notes.models import Attachment, Note, NoteQuerySet
+from kjxlkj.notes.models import Note, NoteQuerySet
 from kjxlkj.notes.search import highlighted, ranked, with_snippets
 from kjxlkj.workspaces.roles import Right, scoped
 from kjxlkj.workspaces.scoped_admin import ScopedAdmin, WorkspaceFilter
@@ -154,30 +157,3 @@ class NoteAdmin(ScopedAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
-
-
-@admin.register(Attachment)
-class AttachmentAdmin(ScopedAdmin):
-    list_display = ["path", "workspace", "size", "updated_at", "download"]
-    list_select_related = ["workspace"]
-    list_filter = [WorkspaceFilter]
-    list_display_links = None
-    search_fields = ["path"]
-
-    @admin.display(description="file")
-    def download(self, obj: Attachment) -> SafeString:
-        return format_html('<a href="{}">download</a>', reverse("admin:notes_attachment_file", args=[obj.pk]))
-
-    def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.file_view)
-        return [path("<uuid:attachment_id>/file/", view, name="notes_attachment_file"), *super().get_urls()]
-
-    def file_view(self, request: HttpRequest, attachment_id: Any) -> FileResponse | HttpResponse:
-        """Always as a download of no particular kind: a file of a vault must not run as a page of ours."""
-        attachment = get_object_or_404(self.get_queryset(request), pk=attachment_id)
-        name = attachment.path.rpartition("/")[2]
-        try:
-            content = attachment.file.open("rb")
-        except FileNotFoundError as error:
-            raise Http404("The file's content is missing from the storage. Import it again.") from error
-        return FileResponse(content, as_attachment=True, filename=name, content_type="application/octet-stream")

@@ -1,8 +1,5 @@
 """Files beside the notes: listed, and handed out as downloads that no browser opens in our name."""
 
-import mimetypes
-import re
-
 from django.http import FileResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
@@ -12,14 +9,9 @@ from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
 from kjxlkj.api import AnyAccept, Shape, WorkspaceScoped, read_query
-from kjxlkj.errors import NotFound
 from kjxlkj.notes.models import Attachment
 from kjxlkj.notes.serializers import AttachmentOut
-
-# What no browser runs scripts of. Everything else keeps its bytes and loses its name: no HTML, no XML, no SVG.
-_PASSIVE = re.compile(
-    r"(?:image|audio|video)/[\w.-]+|text/(?:plain|csv|markdown)|application/(?:pdf|zip|json|vnd\.[\w.-]+)"
-)
+from kjxlkj.notes.serving import as_download
 
 
 class AttachmentQuery(Shape):
@@ -44,21 +36,4 @@ class AttachmentViewSet(WorkspaceScoped, GenericViewSet[Attachment]):
     def retrieve(self, request: Request, pk: str) -> FileResponse:
         """The file itself, as a download."""
         read_query(request)
-        attachment = self.get_object()
-        try:
-            content = attachment.file.open("rb")
-        except FileNotFoundError as error:
-            raise NotFound(
-                "ATTACHMENT_NOT_FOUND", "The file's content is missing from the storage. Import it again."
-            ) from error
-        name = attachment.path.rpartition("/")[2]
-        guessed, encoding = mimetypes.guess_type(name)
-        passive = guessed and not encoding and _PASSIVE.fullmatch(guessed)
-        response = FileResponse(
-            content,
-            as_attachment=True,
-            filename=name,
-            content_type=guessed if passive else "application/octet-stream",
-        )
-        response["Content-Security-Policy"] = "sandbox; default-src 'none'"
-        return response
+        return as_download(self.get_object())

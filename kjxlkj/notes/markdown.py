@@ -53,6 +53,8 @@ class ParsedLink:
     """What the link shows if that is not its target."""
     start: int
     end: int
+    destination: tuple[int, int] | None = None
+    """Of a Markdown link: where its path stands in the body, without the heading."""
 
 
 class LinkPlacementError(ValueError):
@@ -93,9 +95,11 @@ def _parsed(match: re.Match[str]) -> Iterator[ParsedLink]:
     destination = match[2] or match[3] or ""
     if not _EXTERNAL.match(destination):
         kind = "image" if embedded else "markdown"
+        start = match.start(2 if match[2] else 3)
+        written = (start, start + len(re.split(r"[#?]", destination, maxsplit=1)[0]))
         path, _, fragment = _ESCAPED.sub(r"\1", destination).partition("#")
         path = unquote(path.partition("?")[0])
-        yield ParsedLink(raw, kind, path, unquote(fragment), shows.strip(), match.start(), match.end())
+        yield ParsedLink(raw, kind, path, unquote(fragment), shows.strip(), match.start(), match.end(), written)
     if "[" in shows:
         for inner in MARKDOWN_LINK.finditer(match.string, match.start(1), match.end(1)):
             yield from _parsed(inner)

@@ -10,16 +10,15 @@ from django.core.exceptions import PermissionDenied
 from django.forms import ChoiceField
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from kjxlkj.errors import Conflict, DomainError, Forbidden
 from kjxlkj.notes import services
+from kjxlkj.notes.addresses import with_addresses
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.forms import NoteForm
 from kjxlkj.notes.history import differing, state_at
 from kjxlkj.notes.line_ends import with_line_ends_of
-from kjxlkj.notes.markdown import parse_links
 from kjxlkj.notes.models import Note, NoteLink
 from kjxlkj.notes.timeline import timeline
 from kjxlkj.workspaces.models import Workspace
@@ -36,14 +35,14 @@ def show(request: HttpRequest, note_id: UUID) -> HttpResponse:
     note = note_of(request, note_id)
     before = request.GET.get("before", "")
     entries, older = timeline(note, before=int(before) if _is_number(before) else None)
-    links = note.links.select_related("target").only(
-        "source", "raw", "kind", "text", "target", "target__title", "target__path"
+    links = note.links.select_related("target", "attachment").only(
+        "source", "raw", "kind", "text", "target", "target__title", "target__path", "attachment", "attachment__path"
     )
     incoming = NoteLink.objects.filter(target=note, source__deleted_at__isnull=True).exclude(source=note)
     context = {
         "title": note.title,
         "note": note,
-        "text": _with_addresses(note.body[:_SHOWN], note),
+        "text": with_addresses(note.body[:_SHOWN], note),
         "cut": len(note.body) > _SHOWN,
         "links": links[: _LINKS + 1],
         "backlinks": incoming.order_by("source__path")
@@ -55,20 +54,6 @@ def show(request: HttpRequest, note_id: UUID) -> HttpResponse:
         "may_write": may(actor(request), note.workspace, Right.WRITE),
     }
     return page(request, "notes/note.html", context)
-
-
-def _with_addresses(text: str, note: Note) -> str:
-    """The beginning of the note's text with its links leading to the pages of the notes that they mean."""
-    pieces, pos = [], 0
-    targets = note.links.order_by("position").values_list("raw", "target_id")[:_LINKS]
-    for link, (raw, target_id) in zip(parse_links(text), targets, strict=False):
-        if link.raw != raw:
-            break  # a fence or comment cut off before its end
-        if target_id and link.kind in ("wikilink", "markdown") and link.start >= pos:
-            shown = (link.text or link.target).replace("[", "\\[").replace("]", "\\]")
-            pieces += [text[pos : link.start], f"[{shown}]({reverse('admin:notes_note_change', args=[target_id])})"]
-            pos = link.end
-    return "".join(pieces) + text[pos:]
 
 
 @require_http_methods(["GET", "POST"])
