@@ -3,6 +3,8 @@
 A new page is one line in PAGES. What its address needs is named there and made in `places`.
 """
 
+import io
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -10,8 +12,9 @@ from playwright.sync_api import expect
 
 from automation.services import create_rule
 from exports.services import request_markdown_export
+from kjxlkj.notes.attachments import content_of, save_attachments, store
 from kjxlkj.notes.cause import by
-from kjxlkj.notes.models import Note
+from kjxlkj.notes.models import Attachment, Note
 from kjxlkj.notes.services import update_note
 from kjxlkj.workspaces.models import Membership
 from kjxlkj.workspaces.services import new_setup_token
@@ -20,6 +23,7 @@ from librarian.models import Disclosure, Exchange, RunReport
 from tests.browser.axe import faults
 from tests.browser.conftest import nothing_sideways
 from tests.librarian.conftest import op
+from tests.notes.test_attachment_pages import PNG
 
 # What can have the focus and does not show it, after a key: by an outline of two pixels at least, within the window.
 UNSEEN = """() => {
@@ -78,6 +82,7 @@ PAGES = [
     ("admin:notes_note_version", "alpha", "version"),
     ("admin:notes_note_compare?old=1&new=3", "alpha"),
     ("admin:notes_attachment_changelist",),
+    ("admin:notes_attachment_change", "picture"),
     ("admin:automation_rule_changelist",),
     ("admin:automation_rule_recipes",),
     ("admin:automation_rule_add",),
@@ -119,7 +124,14 @@ def operations(propose, notes):
 @pytest.fixture
 def places(workspace, owner, notes, rule, run, operations, decided, settings, tmp_path):
     settings.DATA_DIR = settings.MEDIA_ROOT = tmp_path
-    update_note(notes["alpha"], base_version=1, cause=by(owner, "Better"), body="Alpha, **new**. [[Beta]], [[No]].\n")
+    picture = store(content_of(lambda: io.BytesIO(PNG)), lambda: io.BytesIO(PNG))
+    save_attachments(workspace.pk, [("img/alpha.png", picture), ("copy.png", picture)])
+    update_note(
+        notes["alpha"],
+        base_version=1,
+        cause=by(owner, "Better"),
+        body="Alpha, **new**. [[Beta]], [[No]]. ![[alpha.png]]\n",
+    )
     update_note(
         notes["alpha"],
         base_version=2,
@@ -150,6 +162,7 @@ def places(workspace, owner, notes, rule, run, operations, decided, settings, tm
         "membership": Membership.objects.get(user=owner).pk,
         "owner": owner.pk,
         "alpha": notes["alpha"].pk,
+        "picture": Attachment.objects.get(path="img/alpha.png").pk,
         "version": 3,
         "rule": rule.pk,
         "run": run.pk,

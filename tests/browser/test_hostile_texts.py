@@ -292,6 +292,8 @@ def test_on_the_other_pages(look, hostile_run, workspace, superuser):
     look("workers")
     for name in ("notes_attachment", "exports_exportjob", "workspaces_workspace", "workspaces_membership"):
         look(f"{name}_changelist")
+    for attachment in Attachment.objects.order_by("path")[:5]:
+        look("notes_attachment_change", attachment.pk)
     look("workspaces_user_changelist")
     look("workspaces_workspaceevent_changelist")
     look("exports_exportjob_change", export.pk)

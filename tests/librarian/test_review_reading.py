@@ -1,6 +1,7 @@
 """What a card shows when asked for more, conflicts of each kind, and what its forms tell of how it was decided."""
 
 import gzip
+import io
 import re
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlencode
@@ -9,7 +10,9 @@ import pytest
 from django.contrib.staticfiles import finders
 from django.urls import reverse
 
+from kjxlkj.notes.attachments import content_of, save_attachments
 from kjxlkj.notes.cause import by
+from kjxlkj.notes.models import Attachment
 from kjxlkj.notes.services import NewNote, create_note, update_note
 from librarian.merge import OR, PRESENT, PROPOSED
 from librarian.models import Operation
@@ -43,6 +46,16 @@ class TestWholeNote:
         page = html(browser(request.getfixturevalue(role)).get(address("note", rewrite)))
         assert "<p>Nothing here.</p>" in page
         assert "<html" in page
+
+    def test_shows_its_pictures_from_our_own_address(
+        self, editor, rewrite, notes, owner, workspace, settings, tmp_path
+    ):
+        settings.MEDIA_ROOT = tmp_path
+        save_attachments(workspace.id, [("pic.png", content_of(lambda: io.BytesIO(b"x")))])
+        update_note(notes["beta"], base_version=1, cause=by(owner), body="![[pic.png]]")
+        picture = reverse("admin:notes_attachment_picture", args=[Attachment.objects.get().pk])
+        assert f'<img src="{picture}" alt="pic.png"' in html(browser(editor).get(address("note", rewrite)))
+        assert "![[pic.png]]" in html(browser(editor).get(address("note", rewrite, **{"as": "source"})))
 
     def test_comes_as_source_too_and_alone_to_scripts(self, editor, rewrite):
         part = html(browser(editor).get(address("note", rewrite, **{"as": "source"}), headers=HTMX))
