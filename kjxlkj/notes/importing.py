@@ -4,11 +4,11 @@ A file is about the live note that has its path. Only where there is none, and t
 does the id in the manifest tell (a note without a path was given one for the archive).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from django.conf import settings
@@ -17,47 +17,22 @@ from django.utils import timezone
 from kjxlkj.errors import DomainError, Invalid
 from kjxlkj.notes.attachments import Content, content_of, delete_attachments, save_attachments, store
 from kjxlkj.notes.cause import Cause
-from kjxlkj.notes.checks import CHECKS, check_path
-from kjxlkj.notes.files import ReadFile, file_of, read_file
-from kjxlkj.notes.models import Attachment, CauseKind, Note, NoteKind
+from kjxlkj.notes.checks import check_path
+from kjxlkj.notes.dead_links import dead_links
+from kjxlkj.notes.files import read_file
+from kjxlkj.notes.import_report import ImportReport
+from kjxlkj.notes.imported_file import ImportedFile
+from kjxlkj.notes.models import Attachment, CauseKind, Note
 from kjxlkj.notes.services import NewNote, NoteChange, change_notes, create_notes
-from kjxlkj.notes.vault import AttachmentFile, Entry, Limits, NoteFile, Refused, Skipped, read_vault
+from kjxlkj.notes.sources import AUTO, Lost, Source, recognised, source_named, wanted
+from kjxlkj.notes.vault import AttachmentFile, Entry, Limits, NoteFile, Refused, Skipped, look_into, read_vault
 from kjxlkj.workspaces.models import User, Workspace
 from kjxlkj.workspaces.roles import Right, require
 
 # Large enough that a transaction's own cost is not seen, small enough that its texts are not seen in the memory.
 CHUNK = 500
-# What the manifest of an export tells where the front matter could not.
-_RECORDED_FIELDS = ("title", "tags", "aliases")
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class ImportReport:
-    created: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    deleted: int = 0
-    attachments_stored: int = 0
-    attachments_unchanged: int = 0
-    attachments_deleted: int = 0
-    skipped: int = 0
-    refused: list[Refused] = field(default_factory=list)
-    warnings: list[tuple[str, str]] = field(default_factory=list)
-    """(path, what was not taken as it stands)"""
-
-    @property
-    def changes_nothing(self) -> bool:
-        return not (self.created + self.changed + self.deleted + self.attachments_stored + self.attachments_deleted)
-
-
-@dataclass(frozen=True, slots=True)
-class _ReadNote:
-    path: str
-    text: str
-    said: ReadFile
-    recorded: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +41,7 @@ class _ReadAttachment:
     content: Content
 
 
-_Read = _ReadNote | _ReadAttachment | Refused | Skipped
+_Read = ImportedFile | _ReadAttachment | Refused | Skipped | Lost
 
 
 def import_vault(
@@ -74,24 +49,27 @@ def import_vault(
     path: Path,
     *,
     actor: User,
+    source: str = AUTO,
     delete_missing: bool = False,
     dry_run: bool = False,
     on_progress: Callable[[int], object] = lambda count: None,
 ) -> ImportReport:
     """Bring the folder or zip at `path` into the workspace. Whole chunks of files commit one after another.
 
-    `on_progress` is told how many more files are done. Raises `VaultError` before anything is written, and
+    `source` names what it is (`notes.sources`), or has it recognised. `on_progress` is told how many more files are
+    done. Raises `Invalid` SOURCE_UNKNOWN and `VaultError` before anything is written, and
     errors of `roles.require`. What cannot be taken is in the report, and stops nothing else.
     """
     require(actor, workspace, Right.MANAGE)
     limits = Limits(note_bytes=settings.NOTE_BODY_MAX_BYTES, attachment_bytes=settings.ATTACHMENT_MAX_BYTES)
     work = _Import(workspace, Cause(CauseKind.IMPORT, actor, reason=f"import of {path.name}"), dry_run)
-    read = (work.read(entry) for entry in read_vault(path, limits))
+    read = (work.read(entry) for entry in work.entries(path, source_named(source), limits))
     for chunk in _chunks(read):
         work.take(chunk)
         on_progress(len(chunk))
     if delete_missing:
         work.delete_missing()
+    work.tell_dead_links()
     return work.report
 
 
@@ -104,9 +82,20 @@ class _Import:
         self._paths: set[str] = set()
         self._ids: set[UUID] = set()
 
-    def read(self, entry: Entry) -> _Read:
+    def entries(self, path: Path, source: Source | None, limits: Limits) -> Iterator[Entry | Lost]:
+        """What the source makes of the vault's files; None has it recognised."""
+        contents = look_into(path, wanted, limits)
+        sign = ""
+        if source is None:
+            source, sign = recognised(contents)
+        self.report.source, self.report.sign = source, sign
+        if any(source.shape.is_part(name) for name in contents.names):
+            contents = look_into(path, wanted, limits, source.shape)
+        return source.carry(contents, read_vault(path, limits, source.shape))
+
+    def read(self, entry: Entry | Lost) -> _Read:
         """All that needs the file: an attachment's is open until the next one only."""
-        if isinstance(entry, Skipped):
+        if isinstance(entry, Skipped | Lost):
             return entry
         # A file that cannot be taken is there nevertheless: its note is not one without a file.
         self._paths.add(entry.path)
@@ -115,7 +104,7 @@ class _Import:
         try:
             check_path(entry.path)
             if isinstance(entry, NoteFile):
-                return _ReadNote(entry.path, entry.text, read_file(entry.path, entry.text), entry.recorded or {})
+                return ImportedFile(entry.path, entry.text, read_file(entry.path, entry.text), entry.recorded or {})
             return self._read_attachment(entry)
         except DomainError as error:
             return Refused(entry.path, error.code, error.message)
@@ -130,10 +119,11 @@ class _Import:
         """Write what differs of one chunk of files."""
         self.report.skipped += sum(isinstance(read, Skipped) for read in chunk)
         self.report.refused += (read for read in chunk if isinstance(read, Refused))
-        self._take_notes([read for read in chunk if isinstance(read, _ReadNote)])
+        self.report.lost += (read for read in chunk if isinstance(read, Lost))
+        self._take_notes([read for read in chunk if isinstance(read, ImportedFile)])
         self._take_attachments([read for read in chunk if isinstance(read, _ReadAttachment)])
 
-    def _take_notes(self, reads: Sequence[_ReadNote]) -> None:
+    def _take_notes(self, reads: Sequence[ImportedFile]) -> None:
         present = self._present(reads)
         created: list[tuple[str, NewNote]] = []
         changed: list[tuple[str, NoteChange]] = []
@@ -142,8 +132,8 @@ class _Import:
             note = present.get(read.path)
             try:
                 if note is None:
-                    created.append((read.path, _new_note(read)))
-                elif values := _differing(note, read):
+                    created.append((read.path, read.new_note()))
+                elif values := read.differing(note):
                     changed.append((read.path, NoteChange(note.id, note.version, values)))
                 else:
                     self.report.unchanged += 1
@@ -152,7 +142,7 @@ class _Import:
         self.report.changed += self._write(changed, self._change)
         self.report.created += self._write(created, self._create)
 
-    def _present(self, reads: Sequence[_ReadNote]) -> dict[str, Note]:
+    def _present(self, reads: Sequence[ImportedFile]) -> dict[str, Note]:
         """The live notes that the files are about, by the files' paths.
 
         An archive of ours tells ids too, but they count for notes without a path alone: where a note moved, its former
@@ -160,7 +150,7 @@ class _Import:
         """
         live = Note.objects.live().filter(workspace=self._workspace)
         present = {note.path: note for note in live.filter(path__in=[read.path for read in reads])}
-        ids = {_recorded_id(read): read.path for read in reads if read.recorded and read.path not in present}
+        ids = {read.recorded_id: read.path for read in reads if read.recorded and read.path not in present}
         if ids:
             pathless = live.filter(id__in=ids.keys() - {None}, path="")
             present.update((ids[note.id], note) for note in pathless)
@@ -215,37 +205,10 @@ class _Import:
             delete_attachments(self._workspace.id, unseen)
         self.report.attachments_deleted += len(unseen)
 
-
-def _new_note(read: _ReadNote) -> NewNote:
-    kind = read.recorded.get("kind", NoteKind.MARKDOWN)
-    values = {"path": read.path, "body": read.said.body, "front_matter": read.said.front_matter, "kind": kind}
-    return NewNote(**_checked({**values, **_names(read)}), metadata=read.said.metadata)
-
-
-def _differing(note: Note, read: _ReadNote) -> dict[str, Any]:
-    """The fields of the note that the file says differently."""
-    if read.text == file_of(note)[0]:
-        said = {name: value for name, value in read.recorded.items() if name in _RECORDED_FIELDS}
-    else:
-        said = {"body": read.said.body, "front_matter": read.said.front_matter, **_names(read)}
-    return {name: value for name, value in _checked(said).items() if value != getattr(note, name)}
-
-
-def _names(read: _ReadNote) -> dict[str, Any]:
-    said = {"title": read.said.title, "tags": read.said.tags, "aliases": read.said.aliases}
-    return {name: read.recorded.get(name, value) for name, value in said.items()}
-
-
-def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
-    """In the form in which notes have them. Raises errors of `notes.checks`."""
-    return {name: CHECKS[name](value) for name, value in values.items()}
-
-
-def _recorded_id(read: _ReadNote) -> UUID | None:
-    try:
-        return UUID(str(read.recorded.get("id")))
-    except ValueError:
-        return None
+    def tell_dead_links(self) -> None:
+        """What the notes of these files link to and nothing is. A dry run cannot know."""
+        if not self._dry_run:
+            self.report.lost += dead_links(self._workspace.id, self._paths)
 
 
 def _chunks(items: Iterable[T]) -> Iterator[list[T]]:

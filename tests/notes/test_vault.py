@@ -127,7 +127,7 @@ class TestWhatIsTaken:
         for entry in entries_of(vault({"a.bin": b"12345"})):
             assert (entry.size, content(entry), content(entry)) == (5, b"12345", b"12345")
 
-    @settings(max_examples=50)
+    @settings(max_examples=50, deadline=None)
     @given(
         st.dictionaries(
             st.lists(st.sampled_from(["a", "A", "b c", "é", "e\u0301", "-", "a.md", "\n"]), min_size=1, max_size=3)

@@ -10,22 +10,26 @@ from kjxlkj.notes.vault.entries import (
     Limits,
     NoteFile,
     Refused,
+    Shape,
     Skipped,
     VaultError,
     is_note,
     is_skipped,
 )
-from kjxlkj.notes.vault.reading import read_vault
+from kjxlkj.notes.vault.reading import Contents, look_into, read_vault
 
 __all__ = [
     "AttachmentFile",
+    "Contents",
     "Entry",
     "Limits",
     "NoteFile",
     "Refused",
+    "Shape",
     "Skipped",
     "VaultError",
     "is_note",
     "is_skipped",
+    "look_into",
     "read_vault",
 ]

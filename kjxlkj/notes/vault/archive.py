@@ -37,9 +37,8 @@ class Budget:
             )
 
 
-def files_of_archive(archive: ZipFile, packed: int, limits: Limits) -> Iterator[Found | Refused | Skipped]:
+def files_of_archive(archive: ZipFile, budget: Budget, limits: Limits) -> Iterator[Found | Refused | Skipped]:
     """In the order of their paths. A second entry of the same name is refused."""
-    budget = Budget(packed, limits)
     seen: set[str] = set()
     for path, info in sorted(((_name(info), info) for info in archive.infolist()), key=lambda pair: pair[0]):
         if info.is_dir():

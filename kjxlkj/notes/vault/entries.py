@@ -95,6 +95,19 @@ def is_note(path: str) -> bool:
     return _NOTE.search(path) is not None
 
 
+def _no_part(path: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How the program that wrote a vault lays it out."""
+
+    is_note: Callable[[str], bool] = is_note
+    is_part: Callable[[str], bool] = _no_part
+    """Whether it is a zip whose files belong in its place."""
+
+
 def is_skipped(path: str) -> bool:
     """Notes are taken even from hidden places (`.github/x.md`, `...md`), other hidden files are not."""
     names = path.casefold().split("/")

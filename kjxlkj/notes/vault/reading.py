@@ -4,13 +4,15 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from kjxlkj.notes.front_matter.reading import MAX_BLOCK, split
-from kjxlkj.notes.vault.archive import DAMAGE, files_of_archive
+from kjxlkj.notes.vault.archive import DAMAGE, Budget, files_of_archive
 from kjxlkj.notes.vault.entries import (
     MIB,
     AttachmentFile,
@@ -20,41 +22,84 @@ from kjxlkj.notes.vault.entries import (
     Limits,
     NoteFile,
     Refused,
+    Shape,
     Skipped,
     VaultError,
     checked_path,
-    is_note,
     shown,
 )
 from kjxlkj.notes.vault.folder import files_of_folder, open_file
+from kjxlkj.notes.vault.parts import with_parts
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 256 * MIB
 _MAX_BLOCK_BYTES = 4 * MAX_BLOCK + 64
 """A block's limit is in characters; its opening and closing lines come on top."""
 
+_MAX_PEEKED = 256 * 1024
+
 Records = Mapping[str, Mapping[str, Any]]
 
 
-def read_vault(path: Path, limits: Limits | None = None) -> Iterator[Entry]:
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A vault at a glance."""
+
+    names: list[str]
+    """Of all files, those that are left out or refused too, in the order of reading."""
+    texts: Mapping[str, str]
+    is_export: bool
+    """Whether it bears a manifest of our own."""
+
+
+def read_vault(path: Path, limits: Limits | None = None, shape: Shape | None = None) -> Iterator[Entry]:
     """The notes and attachments of a folder or zip. Raises VaultError, at once, where there is neither.
 
     Names are kept as they are, a single folder at the top too. Where our own export left a manifest, entries bear
     the path that it says they had before the export, and the manifest is not one of them.
     """
-    limits = limits or Limits()
+    limits, shape = limits or Limits(), shape or Shape()
+    archive = _opened(path, limits)
+    return _entries(path, archive, limits, shape)
+
+
+def look_into(
+    path: Path, wanted: Callable[[str], bool], limits: Limits | None = None, shape: Shape | None = None
+) -> Contents:
+    """What there is, by its paths alone, and the text of the few small files that are `wanted`.
+
+    Raises VaultError as `read_vault` does.
+    """
+    limits, shape = limits or Limits(), shape or Shape()
+    names, texts, is_export = [], {}, False
+    with _files(path, _opened(path, limits), limits, shape) as files:
+        for file in files:
+            names.append(file.path)
+            if isinstance(file, Found) and file.path == MANIFEST:
+                is_export = _records(file) is not None
+            elif isinstance(file, Found) and wanted(file.path):
+                texts[file.path] = _peeked(file)
+    return Contents(names, texts, is_export)
+
+
+def _peeked(file: Found) -> str:
+    try:
+        with file.open() as stream:
+            return stream.read(_MAX_PEEKED).decode(errors="replace")
+    except EntryFault:
+        return ""
+
+
+def _opened(path: Path, limits: Limits) -> zipfile.ZipFile | None:
+    """The archive at the path; None where it is a folder."""
     if path.is_dir():
         try:
             os.scandir(path).close()
         except OSError as fault:
             raise VaultError("VAULT_UNREADABLE", f"{path} cannot be listed. Mend its permissions.") from fault
-        return _entries_of_folder(path, limits)
+        return None
     if not path.exists():
         raise VaultError("VAULT_NOT_FOUND", f"There is nothing at {path}. Give the path of a folder or a zip.")
-    return _read_archive(path, limits)
-
-
-def _read_archive(path: Path, limits: Limits) -> Iterator[Entry]:
     try:
         archive = zipfile.ZipFile(path)
     except PermissionError as fault:
@@ -67,50 +112,56 @@ def _read_archive(path: Path, limits: Limits) -> Iterator[Entry]:
     if count > limits.entries:
         archive.close()
         raise VaultError("VAULT_TOO_LARGE", f"{path} holds {count} entries; the limit is {limits.entries}. Split it.")
-    return _entries_of_archive(archive, path.stat().st_size, limits)
+    return archive
 
 
-def _entries_of_archive(archive: zipfile.ZipFile, packed: int, limits: Limits) -> Iterator[Entry]:
+@contextmanager
+def _files(
+    path: Path, archive: zipfile.ZipFile | None, limits: Limits, shape: Shape
+) -> Iterator[Iterator[Found | Refused | Skipped]]:
+    if archive is None:
+        yield with_parts(files_of_folder(path, limits), shape.is_part, None, limits)
+        return
     with archive:
-        files = list(files_of_archive(archive, packed, limits))
-        manifest = next((file for file in files if isinstance(file, Found) and file.path == MANIFEST), None)
-        yield from _entries(iter(files), _records(manifest), limits, check_attachments=True)
+        budget = Budget(path.stat().st_size, limits)
+        yield with_parts(files_of_archive(archive, budget, limits), shape.is_part, budget, limits)
 
 
-def _entries_of_folder(path: Path, limits: Limits) -> Iterator[Entry]:
+def _entries(path: Path, archive: zipfile.ZipFile | None, limits: Limits, shape: Shape) -> Iterator[Entry]:
+    """`records` is None where there is no manifest of ours."""
+    records = _records(_manifest(path, archive, limits))
+    given: set[tuple[type[Entry], str]] = set()
+    with _files(path, archive, limits, shape) as files:
+        for file in files:
+            if not isinstance(file, Found):
+                yield file
+            elif records is None or file.path != MANIFEST:
+                entry = _taken(file, (records or {}).get(file.path, {}), limits, shape, check=archive is not None)
+                # A note and a file beside it may bear one path: the archive has them under two.
+                name = (type(entry), entry.path)
+                if not isinstance(entry, Refused) and name in given:
+                    reason = f"The manifest gives {entry.path} to two files."
+                    entry = Refused(shown(file.path), "DUPLICATE_NAME", reason)
+                given.add(name)
+                yield entry
+
+
+def _manifest(path: Path, archive: zipfile.ZipFile | None, limits: Limits) -> Found | None:
+    if archive is not None:
+        files = files_of_archive(archive, Budget(path.stat().st_size, limits), limits)
+        return next((file for file in files if isinstance(file, Found) and file.path == MANIFEST), None)
     manifest = path / MANIFEST
     is_there = manifest.is_file() and not manifest.is_symlink()
-    found = Found(MANIFEST, manifest.stat().st_size, partial(open_file, str(manifest))) if is_there else None
-    yield from _entries(files_of_folder(path, limits), _records(found), limits)
+    return Found(MANIFEST, manifest.stat().st_size, partial(open_file, str(manifest))) if is_there else None
 
 
-def _entries(
-    files: Iterator[Found | Refused | Skipped],
-    records: Records | None,
-    limits: Limits,
-    *,
-    check_attachments: bool = False,
-) -> Iterator[Entry]:
-    """`records` is None where there is no manifest of ours."""
-    given: set[tuple[type[Entry], str]] = set()
-    for file in files:
-        if not isinstance(file, Found):
-            yield file
-        elif records is None or file.path != MANIFEST:
-            entry = _taken(file, (records or {}).get(file.path, {}), limits, check_attachments)
-            # A note and a file beside it may bear one path: the archive has them under two.
-            name = (type(entry), entry.path)
-            if not isinstance(entry, Refused) and name in given:
-                entry = Refused(shown(file.path), "DUPLICATE_NAME", f"The manifest gives {entry.path} to two files.")
-            given.add(name)
-            yield entry
-
-
-def _taken(file: Found, record: Mapping[str, Any], limits: Limits, check: bool) -> NoteFile | AttachmentFile | Refused:
+def _taken(
+    file: Found, record: Mapping[str, Any], limits: Limits, shape: Shape, *, check: bool
+) -> NoteFile | AttachmentFile | Refused:
     try:
         original = record.get("original_path")
         path = checked_path(original if original and isinstance(original, str) else file.path, limits)
-        if is_note(file.path):
+        if shape.is_note(file.path):
             return _note(path, file, record, limits)
         return _attachment(path, file, limits, check)
     except EntryFault as fault:

@@ -1,5 +1,6 @@
 """Bring a vault in."""
 
+import json
 import os
 import zipfile
 from argparse import ArgumentParser
@@ -9,8 +10,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from kjxlkj.errors import DomainError
-from kjxlkj.notes.importing import ImportReport, import_vault
+from kjxlkj.notes.import_report import ImportReport
+from kjxlkj.notes.importing import import_vault
+from kjxlkj.notes.sources import AUTO, SOURCES
 from kjxlkj.notes.vault import read_vault
+from kjxlkj.storing import whole_file
 from kjxlkj.workspaces.console import actor_at_console, new_workspace_at_console, workspace_at_console
 from kjxlkj.workspaces.models import Workspace
 
@@ -26,6 +30,16 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("path", type=Path, help="A folder or a zip.")
         parser.add_argument("--workspace", required=True, metavar="SLUG")
+        parser.add_argument(
+            "--from",
+            dest="source",
+            choices=[AUTO, *SOURCES],
+            default=AUTO,
+            help="What wrote it (default: by its signs).",
+        )
+        parser.add_argument(
+            "--report", type=Path, metavar="FILE.json", help="Write all that was refused or could not be carried over."
+        )
         parser.add_argument("--create", action="store_true", help="Make the workspace if it is not there.")
         parser.add_argument(
             "--delete-missing", action="store_true", help="Delete (softly) notes and attachments without a file."
@@ -34,11 +48,15 @@ class Command(BaseCommand):
         parser.add_argument("--as", dest="email", metavar="EMAIL", help="Act as this person, with their rights.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        target: Path | None = options["report"]
+        if target and not target.parent.is_dir():
+            raise CommandError(f"--report: there is no folder {target.parent}. Make it first.", returncode=2)
         try:
             report = self._import(options)
         except DomainError as error:
             raise CommandError(error.message, returncode=2) from error
         self._tell(report, dry_run=options["dry_run"], verbosity=options["verbosity"])
+        self._tell_source(report, target)
         if report.refused:
             raise CommandError(f"{len(report.refused)} files were refused.", returncode=1)
 
@@ -55,6 +73,7 @@ class Command(BaseCommand):
                 workspace,
                 path,
                 actor=actor,
+                source=options["source"],
                 delete_missing=options["delete_missing"],
                 dry_run=options["dry_run"],
                 on_progress=bar.update,
@@ -88,6 +107,21 @@ class Command(BaseCommand):
             self.stdout.write("This was a dry run: nothing was written.")
         elif report.changes_nothing:
             self.stdout.write("Nothing has changed.")
+
+    def _tell_source(self, report: ImportReport, target: Path | None) -> None:
+        by = f", by {report.sign}" if report.sign else ""
+        self.stdout.write(f"Taken as {report.source.label}{by}.")
+        if report.lost:
+            counts = ", ".join(f"{count} {code}" for code, count in report.lost_by_code.items())
+            hint = "" if target else " --report FILE.json names each."
+            self.stdout.write(f"Not as it was there: {counts}.{hint}")
+        if target:
+            try:
+                with whole_file(target) as file:
+                    file.write(json.dumps(report.as_json(), ensure_ascii=False, indent=1).encode())
+            except OSError as error:
+                raise CommandError(f"--report: {target} cannot be written: {error.strerror}.", returncode=1) from error
+            self.stdout.write(f"The report is in {target}.")
 
 
 def _count(path: Path) -> int | None:

@@ -1,0 +1,128 @@
+"""Logseq: pages and journals, with properties as `key:: value` and slashes of names spelled for file systems."""
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from functools import partial
+from urllib.parse import unquote
+
+from kjxlkj.notes.front_matter import split
+from kjxlkj.notes.scanner import READ_TOKEN, Scanner
+from kjxlkj.notes.sources.journal import title_of_day
+from kjxlkj.notes.sources.labels import Hashtag, hashtags, noted
+from kjxlkj.notes.sources.relinking import Relinking
+from kjxlkj.notes.sources.source import Lost, Source, carried, kept_apart, line_of
+from kjxlkj.notes.vault import AttachmentFile, Contents, Entry, NoteFile, is_note
+
+_CONFIG = re.compile(r"(?:^|/)logseq/config\.edn$")
+_SETTING = re.compile(r'^[^;\n"]*?:(journal/[\w-]+|[\w-]+-directory)\s+"([^"\n]*)"', re.MULTILINE)
+_PROPERTY = re.compile(r"([^\s:#`\[\]{}][^:\n]*?)::(?:\s+(.*))?")
+_LABEL = re.compile(r'#?\[\[([^\[\]]+)\]\]|"([^"]+)"|#?([^,\[\]#"]+)')
+_UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_LOST = [
+    ("BLOCK_REFERENCE", re.compile(rf"\(\({_UUID}\)\)"), "A reference to a block stays text."),
+    ("EMBED_KEPT", re.compile(r"\{\{embed\b[^}\n]*\}\}"), "An embed stays text."),
+    ("QUERY_KEPT", re.compile(r"\{\{query\b[^\n]*\}\}|^[ \t]*(?:- )?#\+BEGIN_QUERY", re.M), "A query stays text."),
+]
+_KEPT = {
+    "org": ("ORG_KEPT", "An Org file is kept as a file, for it is not Markdown."),
+    "whiteboard": ("WHITEBOARD_KEPT", "A whiteboard is kept as a file; it is not shown here."),
+}
+
+
+def _sign(contents: Contents) -> str:
+    config = next((name for name in contents.names if _CONFIG.search(name)), None)
+    if config is None:
+        return ""
+    root = config.removesuffix("logseq/config.edn")
+    folders = [
+        folder for folder in ("journals", "pages") if any(n.startswith(f"{root}{folder}/") for n in contents.names)
+    ]
+    return f"{config} beside {' and '.join(folders)}" if folders else ""
+
+
+def _carry(contents: Contents, entries: Iterator[Entry]) -> Iterator[Entry | Lost]:
+    config = next((name for name in contents.names if _CONFIG.search(name)), "logseq/config.edn")
+    graph = _Graph(config.removesuffix("logseq/config.edn"), dict(_SETTING.findall(contents.texts.get(config, ""))))
+    places: dict[str, str | None] = {**kept_apart({name: graph.place(name) for name in contents.names})}
+    # Settings, and former versions of pages that would come back as pages.
+    places.update((name, None) for name in contents.names if name.startswith(f"{graph.root}logseq/"))
+    for entry in carried(entries, places, partial(_page, graph, Relinking(places))):
+        yield entry
+        if isinstance(entry, AttachmentFile) and (kept := graph.kept(entry.path)):
+            yield Lost(entry.path, None, *kept)
+
+
+class _Graph:
+    def __init__(self, root: str, settings: Mapping[str, str]) -> None:
+        self.root = root
+        self._pages = f"{root}{settings.get('pages-directory', 'pages')}/"
+        self._journals = f"{root}{settings.get('journals-directory', 'journals')}/"
+        self._whiteboards = f"{root}{settings.get('whiteboards-directory', 'whiteboards')}/"
+        self._day = settings.get("journal/file-name-format", "yyyy_MM_dd")
+        self._title = settings.get("journal/page-title-format", "MMM do, yyyy")
+
+    def place(self, name: str) -> str:
+        """A page's namespaces as folders."""
+        if not (name.startswith(self._pages) and is_note(name)):
+            return name
+        inner = re.sub(r"___|%2[fF]", "/", name.removeprefix(self._pages))
+        stem = posixpath.splitext(inner)[0]
+        sound = all(part.strip() and part not in {".", ".."} for part in stem.split("/"))
+        return self._pages + inner if sound else name
+
+    def title(self, name: str) -> str:
+        stem = posixpath.splitext(posixpath.basename(name))[0]
+        if name.startswith(self._journals):
+            return title_of_day(stem, self._day, self._title) or stem
+        return unquote(stem.replace("___", "/"))
+
+    def kept(self, path: str) -> tuple[str, str] | None:
+        if path.endswith(".org"):
+            return _KEPT["org"]
+        return _KEPT["whiteboard"] if path.startswith(self._whiteboards) else None
+
+
+def _page(graph: _Graph, links: Relinking, note: NoteFile, place: str) -> Iterator[NoteFile | Lost]:
+    front_matter, body = split(note.text)
+    properties = page_properties(body)
+    start = len(front_matter)
+    tags = [Hashtag(label, start) for label in labels_of(properties.get("tags", ""))]
+    tags += [Hashtag(label, start + position) for label, position in hashtags(body, bracketed=True)]
+    aliases = [label for key in ("alias", "aliases") for label in labels_of(properties.get(key, ""))]
+    title = properties.get("title") or graph.title(note.path)
+    text = links.of(note.text, note.path, place)
+    yield from noted(note, place, text, title=title, tags=tags, aliases=aliases)
+    yield from _lost(body, place, front_matter.count("\n"))
+
+
+def _lost(body: str, place: str, above: int) -> Iterator[Lost]:
+    if "((" not in body and "{{" not in body and "#+" not in body:
+        return
+    free = Scanner(body, READ_TOKEN, hide_links=False).run().masked()
+    for code, pattern, what in _LOST:
+        for match in pattern.finditer(free):
+            yield Lost(place, above + line_of(body, match.start()), code, f"{what} {match[0].strip()[:200]}")
+
+
+def page_properties(body: str) -> dict[str, str]:
+    """The `key:: value` lines at the top: a page's own. Keys in lower case; the first of a key counts."""
+    found: dict[str, str] = {}
+    for line in body.removeprefix("\ufeff").split("\n"):
+        stripped = line.strip()
+        if not stripped and not found:
+            continue
+        match = _PROPERTY.fullmatch(stripped if found else stripped.removeprefix("- "))
+        if not match:
+            break
+        found.setdefault(match[1].strip().lower(), (match[2] or "").strip())
+    return found
+
+
+def labels_of(value: str) -> list[str]:
+    """The pages that a property names: `a, [[b c]], #d`."""
+    found = (next(filter(None, match.groups())).strip() for match in _LABEL.finditer(value))
+    return [label for label in found if label]
+
+
+LOGSEQ = Source("logseq", "a Logseq graph", _sign, _carry, wanted=lambda path: _CONFIG.search(path) is not None)
