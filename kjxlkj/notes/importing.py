@@ -25,7 +25,17 @@ from kjxlkj.notes.imported_file import ImportedFile
 from kjxlkj.notes.models import Attachment, CauseKind, Note
 from kjxlkj.notes.services import NewNote, NoteChange, change_notes, create_notes
 from kjxlkj.notes.sources import AUTO, Lost, Source, recognised, source_named, wanted
-from kjxlkj.notes.vault import AttachmentFile, Entry, Limits, NoteFile, Refused, Skipped, look_into, read_vault
+from kjxlkj.notes.vault import (
+    AttachmentFile,
+    Entry,
+    EntryFault,
+    Limits,
+    NoteFile,
+    Refused,
+    Skipped,
+    look_into,
+    read_vault,
+)
 from kjxlkj.workspaces.models import User, Workspace
 from kjxlkj.workspaces.roles import Right, require
 
@@ -108,12 +118,19 @@ class _Import:
             return self._read_attachment(entry)
         except DomainError as error:
             return Refused(entry.path, error.code, error.message)
+        except EntryFault as fault:  # the file is another one than it was when it was found
+            return Refused(entry.path, fault.code, fault.reason)
         except OSError as error:
             return Refused(entry.path, "UNREADABLE", f"It cannot be read or stored: {error.strerror}.")
 
     def _read_attachment(self, entry: AttachmentFile) -> _ReadAttachment:
         content = content_of(entry.open)
-        return _ReadAttachment(entry.path, content if self._dry_run else store(content, entry.open))
+        if not self._dry_run:
+            content = store(content, entry.open)
+        if content.size > settings.ATTACHMENT_MAX_BYTES:
+            reason = f"It has grown over the limit for an attachment, {settings.ATTACHMENT_MAX_BYTES:,} bytes."
+            raise EntryFault("TOO_LARGE", reason)
+        return _ReadAttachment(entry.path, content)
 
     def take(self, chunk: Sequence[_Read]) -> None:
         """Write what differs of one chunk of files."""

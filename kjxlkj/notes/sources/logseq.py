@@ -16,7 +16,7 @@ from kjxlkj.notes.vault import AttachmentFile, Contents, Entry, NoteFile, is_not
 
 _CONFIG = re.compile(r"(?:^|/)logseq/config\.edn$")
 _SETTING = re.compile(r'^[^;\n"]*?:(journal/[\w-]+|[\w-]+-directory)\s+"([^"\n]*)"', re.MULTILINE)
-_PROPERTY = re.compile(r"([^\s:#`\[\]{}][^:\n]*?)::(?:\s+(.*))?")
+_PROPERTY = re.compile(r"([^\s:#`\[\]{}-][^:\n]*?)::(?:\s+(.*))?")
 _LABEL = re.compile(r'#?\[\[([^\[\]]+)\]\]|"([^"]+)"|#?([^,\[\]#"]+)')
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _LOST = [

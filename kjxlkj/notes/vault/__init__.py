@@ -7,6 +7,7 @@ entry never stops the others.
 from kjxlkj.notes.vault.entries import (
     AttachmentFile,
     Entry,
+    EntryFault,
     Limits,
     NoteFile,
     Refused,
@@ -22,6 +23,7 @@ __all__ = [
     "AttachmentFile",
     "Contents",
     "Entry",
+    "EntryFault",
     "Limits",
     "NoteFile",
     "Refused",

@@ -37,6 +37,18 @@ class Budget:
             )
 
 
+class _Share:
+    """One entry's part of the budget. What was inflated once costs nothing when it is read again."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._most = 0
+
+    def read_to(self, position: int) -> None:
+        self._budget.spend(max(0, position - self._most))
+        self._most = max(position, self._most)
+
+
 def files_of_archive(archive: ZipFile, budget: Budget, limits: Limits) -> Iterator[Found | Refused | Skipped]:
     """In the order of their paths. A second entry of the same name is refused."""
     seen: set[str] = set()
@@ -55,7 +67,7 @@ def files_of_archive(archive: ZipFile, budget: Budget, limits: Limits) -> Iterat
         except EntryFault as fault:
             yield Refused(shown(path), fault.code, fault.reason)
             continue
-        yield Found(path, info.file_size, partial(_open, archive, info, budget))
+        yield Found(path, info.file_size, partial(_open, archive, info, _Share(budget)))
 
 
 def _name(info: ZipInfo) -> str:
@@ -82,8 +94,8 @@ def _check_kind(info: ZipInfo) -> None:
         raise EntryFault("SPECIAL_FILE", "It is a pipe, socket or device, not a file. Remove it.")
 
 
-def _open(archive: ZipFile, info: ZipInfo, budget: Budget) -> BinaryIO:
-    budget.spend(0)
+def _open(archive: ZipFile, info: ZipInfo, share: _Share) -> BinaryIO:
+    share.read_to(0)
     try:
         stream = archive.open(info)
     except (NotImplementedError, RuntimeError) as fault:
@@ -92,13 +104,14 @@ def _open(archive: ZipFile, info: ZipInfo, budget: Budget) -> BinaryIO:
         ) from fault
     except DAMAGE as fault:
         raise _damaged(fault) from fault
-    return cast("BinaryIO", io.BufferedReader(_Counted(stream, budget), MIB // 4))
+    return cast("BinaryIO", io.BufferedReader(_Counted(stream, share), MIB // 4))
 
 
 class _Counted(io.RawIOBase):
-    def __init__(self, stream: IO[bytes], budget: Budget) -> None:
+    def __init__(self, stream: IO[bytes], share: _Share) -> None:
         self._stream = stream
-        self._budget = budget
+        self._share = share
+        self._position = 0
 
     def readable(self) -> bool:
         return True
@@ -108,7 +121,8 @@ class _Counted(io.RawIOBase):
             data = self._stream.read(len(buffer))
         except DAMAGE as fault:
             raise _damaged(fault) from fault
-        self._budget.spend(len(data))
+        self._position += len(data)
+        self._share.read_to(self._position)
         buffer[: len(data)] = data
         return len(data)
 
