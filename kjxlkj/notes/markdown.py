@@ -33,6 +33,8 @@ LinkKind = Literal["wikilink", "embed", "markdown", "image"]
 
 _EXTERNAL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+:|//|[#?]|$")
 _NOTE_SUFFIX = re.compile(r"\.(?:md|markdown)$")
+# As Logseq writes a link with a text of its own: [text]([[page]]).
+_NAMED = re.compile(r"\[\[([^\[\]#|]+)\]\]")
 _SPACES = re.compile(r"\s+")
 _ESCAPED = re.compile(r"\\([^\w\s])")
 # Alternatives begin with a plain character for speed, as in the scanner.
@@ -93,7 +95,9 @@ def _parsed(match: re.Match[str]) -> Iterator[ParsedLink]:
             yield ParsedLink(raw, kind, shows.strip(), heading, text, match.start(), match.end())
         return
     destination = match[2] or match[3] or ""
-    if not _EXTERNAL.match(destination):
+    if named := _NAMED.fullmatch(destination):
+        yield ParsedLink(raw, "wikilink", named[1].strip(), "", shows.strip(), match.start(), match.end())
+    elif not _EXTERNAL.match(destination):
         kind = "image" if embedded else "markdown"
         start = match.start(2 if match[2] else 3)
         written = (start, start + len(re.split(r"[#?]", destination, maxsplit=1)[0]))

@@ -12,7 +12,7 @@ from kjxlkj.notes.tags import MAX_TAG_CHARACTERS, MAX_TAGS, normalise_tag
 from kjxlkj.notes.vault import NoteFile
 
 _BEFORE = r"(?:^|(?<=[\s(,;]))"
-_TAG = re.compile(_BEFORE + r"#([^\s#,;:!?()\[\]{}<>\"'`*|\\]+)", re.MULTILINE)
+_TAG = re.compile(_BEFORE + r"#((?![+=/&.^-])[^\s#,;:!?()\[\]{}<>\"'`*|\\]+)", re.MULTILINE)
 # `#several words#`: closed at once behind its last letter, and of nothing that looks like prose.
 _TAG_OF_WORDS = re.compile(_BEFORE + r"#(\w(?:[\w /&._-]*\w)?)#(?![\w#])", re.MULTILINE)
 

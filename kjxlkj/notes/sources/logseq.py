@@ -18,6 +18,7 @@ _CONFIG = re.compile(r"(?:^|/)logseq/config\.edn$")
 _SETTING = re.compile(r'^[^;\n"]*?:(journal/[\w-]+|[\w-]+-directory)\s+"([^"\n]*)"', re.MULTILINE)
 _PROPERTY = re.compile(r"([^\s:#`\[\]{}-][^:\n]*?)::(?:\s+(.*))?")
 _LABEL = re.compile(r'#?\[\[([^\[\]]+)\]\]|"([^"]+)"|#?([^,\[\]#"]+)')
+_SUFFIX = re.compile(r"\.(?:md|markdown)$", re.IGNORECASE)
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _LOST = [
     ("BLOCK_REFERENCE", re.compile(rf"\(\({_UUID}\)\)"), "A reference to a block stays text."),
@@ -67,12 +68,12 @@ class _Graph:
         if not (name.startswith(self._pages) and is_note(name)):
             return name
         inner = re.sub(r"___|%2[fF]", "/", name.removeprefix(self._pages))
-        stem = posixpath.splitext(inner)[0]
+        stem = _SUFFIX.sub("", inner)
         sound = all(part.strip() and part not in {".", ".."} for part in stem.split("/"))
         return self._pages + inner if sound else name
 
     def title(self, name: str) -> str:
-        stem = posixpath.splitext(posixpath.basename(name))[0]
+        stem = _SUFFIX.sub("", posixpath.basename(name))
         if name.startswith(self._journals):
             return title_of_day(stem, self._day, self._title) or stem
         return unquote(stem.replace("___", "/"))

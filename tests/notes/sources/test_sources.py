@@ -182,6 +182,7 @@ class TestLogseq:
             "![](../../assets/tide_1.png)": "assets/tide_1.png",
             "[b](../Sea.md)": "pages/Sea.md",
         }
+        assert links("pages/Sea.md")["[the port]([[Port]])"] == "pages/Projects/Harbour.md"
         assert links("pages/Projects/Pier.md") == {"[[Port]]": "pages/Projects/Harbour.md"}
 
     def test_of_the_text_only_links_that_moved_change(self, bring_in):
@@ -208,6 +209,12 @@ class TestLogseq:
         bring_in({**LOGSEQ, "pages/a___b.md": "- 1", "pages/a%2Fb.md": "- 2", "pages/..___x.md": "- 3"})
         assert {titles()[path] for path in ("pages/a___b.md", "pages/a%2Fb.md")} == {"a/b"}
         assert titles()["pages/..___x.md"] == "../x"
+
+    def test_a_name_that_makes_no_path_is_kept(self, bring_in):
+        bring_in({**LOGSEQ, "pages/Tweet___.md": "- 1", "pages/___a.md": "- 2", "pages/b___ ___c.md": "- 3"})
+        assert titles()["pages/Tweet___.md"] == "Tweet/"
+        assert titles()["pages/___a.md"] == "/a"
+        assert titles()["pages/b___ ___c.md"] == "b/ /c"
 
 
 class TestNotion:
@@ -304,6 +311,13 @@ class TestPlain:
         assert lost(report) == Counter([
             ("LINK_BROKEN", "README.md", 3), ("LINK_BROKEN", "guide/dead.md", 5), ("PAGE_MISSING", "guide/dead.md", 5)
         ])  # fmt: skip
+
+    def test_each_of_several_dead_links_is_told_with_its_own_line(self, bring_in):
+        report = bring_in({"a.md": "[[x]]\n[[y]] [[a]]\n\n[[x]] [![](p.png)](q.md)\n[[x]]\n"})
+        assert [(lost.code, lost.line) for lost in report.lost] == [
+            ("PAGE_MISSING", 1), ("PAGE_MISSING", 2), ("PAGE_MISSING", 4), ("LINK_BROKEN", 4), ("LINK_BROKEN", 4),
+            ("PAGE_MISSING", 5),
+        ]  # fmt: skip
 
     def test_dead_links_of_other_notes_are_not_told(self, bring_in, make_note):
         make_note("Other", path="other.md", body="[[nothing]]")

@@ -90,6 +90,7 @@ def test_any_text_without_moved_targets_stays(text):
     ("#a/b c/d# #x#", ["a/b c/d", "x"]),
     ("#[[two words]] [[no tag]] #plain", ["two words", "plain"]),
     ("#tag, see C# now", ["tag"]),
+    ("#+BEGIN_NOTE #-x #/y #^z #=1a", []),
 ])  # fmt: skip
 def test_hashtags_are_found_where_they_are_tags(body, found):
     assert [tag.label for tag in hashtags(body, bracketed=True, of_words=True)] == found

@@ -39,7 +39,7 @@ LOGSEQ = {
         "- Berths: [[Wednesday, 31st January 2024]]\n  id:: " + UUID(1) + "\n- ![](../assets/tide_1.png) [b](Sea.md)\n"
     ),
     "pages/Projects%2FPier.md": "- [[Port]]\n",
-    "pages/Sea.md": "title:: The Sea: a story\n\n- [[Projects/Pier]]\n",
+    "pages/Sea.md": "title:: The Sea: a story\n\n- [[Projects/Pier]] [the port]([[Port]])\n",
     "pages/What%3F.md": "- [[The Sea: a story]]\n",
     "pages/yaml.md": "---\ntitle: From YAML\ntags: [front]\n---\n- text #back\n",
     "pages/old.org": "* Org\n",

@@ -114,7 +114,7 @@ class Command(BaseCommand):
         if report.lost:
             counts = ", ".join(f"{count} {code}" for code, count in report.lost_by_code.items())
             hint = "" if target else " --report FILE.json names each."
-            self.stdout.write(f"Not as it was there: {counts}.{hint}")
+            self.stdout.write(f"Worth a look: {counts}.{hint}")
         if target:
             try:
                 with whole_file(target) as file:
