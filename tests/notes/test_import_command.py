@@ -1,5 +1,6 @@
 """`manage.py import_notes`: what it says and how it ends."""
 
+import json
 from io import StringIO
 
 import pytest
@@ -113,3 +114,40 @@ def test_nothing_reads_a_vault_into_an_archived_workspace(vault, workspace):
     status, _, err = run(vault, workspace="team")
     assert status == 2
     assert "archived" in err
+
+
+def test_it_says_what_it_took_the_vault_for(vault, workspace):
+    assert "Taken as plain files." in run(vault, workspace="team")[1]
+    (vault / ".obsidian").mkdir()
+    assert "Taken as an Obsidian vault, by .obsidian." in run(vault, workspace="team")[1]
+    assert "Taken as an export of Bear." in run(vault, workspace="team", source="bear")[1]
+
+
+def test_an_unknown_source_is_refused_with_those_that_are_known(vault, workspace):
+    with pytest.raises(CommandError, match="choose from 'auto', 'obsidian', 'logseq', 'notion', 'bear', 'plain'"):
+        call_command("import_notes", vault, "--workspace", "team", "--from", "evernote")
+    assert not Note.objects.exists()
+
+
+def test_what_is_not_as_it_was_is_counted_and_named_in_a_report(vault, workspace, tmp_path):
+    (vault / "c.md").write_text("[[nothing]] ![](gone.png)\n\n[[nobody]]")
+    (vault / "bad.md").write_bytes(b"\xff")
+    out = run(vault, workspace="team")[1]
+    assert "Worth a look: 1 LINK_BROKEN, 2 PAGE_MISSING. --report FILE.json names each." in out
+    status, out, _ = run(vault, workspace="team", report=tmp_path / "report.json")
+    assert status == 1
+    assert f"The report is in {tmp_path / 'report.json'}." in out
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert (report["source"], report["recognised_by"], report["unchanged"]) == ("plain", "", 3)
+    assert report["lost_by_code"] == {"LINK_BROKEN": 1, "PAGE_MISSING": 2}
+    assert report["lost"][-1] == {
+        "path": "c.md", "line": 3, "code": "PAGE_MISSING", "text": "There is no page [[nobody]] (yet)."
+    }  # fmt: skip
+    assert [refused["code"] for refused in report["refused"]] == ["BAD_UTF8"]
+
+
+def test_a_report_that_has_no_place_is_told_before_anything_is_done(vault, workspace, tmp_path):
+    status, _, err = run(vault, workspace="team", report=tmp_path / "none" / "report.json")
+    assert status == 2
+    assert "there is no folder" in err
+    assert not Note.objects.exists()
