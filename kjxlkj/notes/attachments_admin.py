@@ -12,6 +12,7 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from kjxlkj.notes import attachment_pages
 from kjxlkj.notes.models import Attachment, NoteLink
@@ -87,17 +88,20 @@ class AttachmentAdmin(ScopedAdmin):
         return format_html('<a class="note" href="{}">{}</a>', where, attachment.path)
 
     @admin.display(description="size", ordering="size")
-    def extent(self, attachment: Attachment) -> str:
-        return filesizeformat(attachment.size)
+    def extent(self, attachment: Attachment) -> SafeString:
+        return format_html('<span class="nowrap">{}</span>', filesizeformat(attachment.size))
 
     @admin.display(description="SHA-256")
     def digest(self, attachment: Attachment) -> SafeString:
-        return format_html('<code title="{}">{}…</code>', attachment.sha256, attachment.sha256[:10])
+        return format_html('<code class="nowrap" title="{}">{}…</code>', attachment.sha256, attachment.sha256[:10])
 
     @admin.display(description="linked from")
     def linked_from(self, attachment: Attachment) -> SafeString | str:
         named, count = vars(attachment)["linking_notes"], vars(attachment)["linking"] or 0
-        links = ((reverse("admin:notes_note_change", args=[note["id"]]), note["title"]) for note in named)
+        links = (
+            (reverse("admin:notes_note_change", args=[note["id"]]), Truncator(note["title"]).chars(40))
+            for note in named
+        )
         listed = format_html_join(", ", '<a href="{}">{}</a>', links)
         more = count - len(named)
         return format_html("{} and {} more", listed, more) if more > 0 else listed or "no note"
@@ -105,7 +109,7 @@ class AttachmentAdmin(ScopedAdmin):
     @admin.display(description="content")
     def download(self, attachment: Attachment) -> SafeString:
         where = reverse("admin:notes_attachment_file", args=[attachment.pk])
-        return format_html('<a href="{}" aria-label="Download {}">download</a>', where, attachment.path)
+        return format_html('<a class="nowrap" href="{}" aria-label="Download {}">download</a>', where, attachment.path)
 
     def get_urls(self) -> list[URLPattern]:
         def page(route: str, view: Any, name: str, *, cacheable: bool = False) -> URLPattern:
