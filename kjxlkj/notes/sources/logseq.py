@@ -11,7 +11,7 @@ from kjxlkj.notes.scanner import READ_TOKEN, Scanner
 from kjxlkj.notes.sources.journal import title_of_day
 from kjxlkj.notes.sources.labels import Hashtag, hashtags, noted
 from kjxlkj.notes.sources.relinking import Relinking
-from kjxlkj.notes.sources.source import Lost, Source, carried, kept_apart, line_of
+from kjxlkj.notes.sources.source import Lines, Lost, Source, carried, kept_apart
 from kjxlkj.notes.vault import AttachmentFile, Contents, Entry, NoteFile, is_note
 
 _CONFIG = re.compile(r"(?:^|/)logseq/config\.edn$")
@@ -20,10 +20,15 @@ _PROPERTY = re.compile(r"([^\s:#`\[\]{}-][^:\n]*?)::(?:\s+(.*))?")
 _LABEL = re.compile(r'#?\[\[([^\[\]]+)\]\]|"([^"]+)"|#?([^,\[\]#"]+)')
 _SUFFIX = re.compile(r"\.(?:md|markdown)$", re.IGNORECASE)
 _UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+# Bounded, so that a line of many beginnings without an end is read in one go.
 _LOST = [
-    ("BLOCK_REFERENCE", re.compile(rf"\(\({_UUID}\)\)"), "A reference to a block stays text."),
-    ("EMBED_KEPT", re.compile(r"\{\{embed\b[^}\n]*\}\}"), "An embed stays text."),
-    ("QUERY_KEPT", re.compile(r"\{\{query\b[^\n]*\}\}|^[ \t]*(?:- )?#\+BEGIN_QUERY", re.M), "A query stays text."),
+    ("BLOCK_REFERENCE", re.compile(rf"(\(\({_UUID}\)\))"), "A reference to a block stays text."),
+    ("EMBED_KEPT", re.compile(r"(\{\{embed\b[^{}\n]{0,200})"), "An embed stays text."),
+    (
+        "QUERY_KEPT",
+        re.compile(r"(\{\{query\b[^{}\n]{0,200}|^[ \t]*(?:- )?#\+BEGIN_QUERY)", re.M),
+        "A query stays text.",
+    ),
 ]
 _KEPT = {
     "org": ("ORG_KEPT", "An Org file is kept as a file, for it is not Markdown."),
@@ -94,16 +99,17 @@ def _page(graph: _Graph, links: Relinking, note: NoteFile, place: str) -> Iterat
     title = properties.get("title") or graph.title(note.path)
     text = links.of(note.text, note.path, place)
     yield from noted(note, place, text, title=title, tags=tags, aliases=aliases)
-    yield from _lost(body, place, front_matter.count("\n"))
+    yield from _lost(note.text, body, place)
 
 
-def _lost(body: str, place: str, above: int) -> Iterator[Lost]:
+def _lost(text: str, body: str, place: str) -> Iterator[Lost]:
     if "((" not in body and "{{" not in body and "#+" not in body:
         return
     free = Scanner(body, READ_TOKEN, hide_links=False).run().masked()
+    above, lines = len(text) - len(body), Lines(text)
     for code, pattern, what in _LOST:
         for match in pattern.finditer(free):
-            yield Lost(place, above + line_of(body, match.start()), code, f"{what} {match[0].strip()[:200]}")
+            yield Lost(place, lines.at(above + match.start(1)), code, f"{what} {match[1]}")
 
 
 def page_properties(body: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from kjxlkj.notes.front_matter import split
 from kjxlkj.notes.markdown import first_heading
 from kjxlkj.notes.sources.labels import Hashtag, noted
 from kjxlkj.notes.sources.relinking import Relinking
-from kjxlkj.notes.sources.source import Lost, Source, carried, kept_apart, line_of
+from kjxlkj.notes.sources.source import Lines, Lost, Source, carried, kept_apart
 from kjxlkj.notes.vault import AttachmentFile, Contents, Entry, NoteFile, Shape, is_note
 
 _ID = re.compile(r"(.*\S)[ -]([0-9a-f]{32})((?:_all)?(?:\.[^.]*)?)", re.DOTALL)
@@ -20,7 +20,7 @@ _PART = re.compile(rf"(?:^|/)(?:{_UUID}_)?(?:Export(?:Block)?-{_UUID}(?:-Part-\d
 _TOP = re.compile(rf"Export-{_UUID}")
 _PROPERTY = re.compile(r"([^\W\d_][^:\n]{0,80}): (.*)")
 _TAG_KEYS = frozenset({"tag", "tags", "topics", "keywords"})
-_ADDRESS = re.compile(r"https://(?:www\.)?notion\.(?:so|site)/[^\s)>\]]*?([0-9a-f]{32})\b[^\s)>\]]*")
+_ADDRESS = re.compile(r"https://(?:www\.)?notion\.(?:so|site)/[^\s)>\]]{0,300}?([0-9a-f]{32})\b[^\s)>\]]{0,300}")
 _HTML = re.compile(r"""<(?:img|a|video|audio|source)\b[^<>]*?\s(?:src|href)\s*=\s*["']([^"':]+)["']""", re.IGNORECASE)
 
 
@@ -87,14 +87,15 @@ def _page(links: Relinking, ids: set[str], note: NoteFile, place: str) -> Iterat
     front_matter, body = split(note.text)
     title, tags = _head(body, place, len(front_matter))
     yield from noted(note, place, links.of(note.text, note.path, place), title=title, tags=tags)
+    lines = Lines(note.text)
     for address in _ADDRESS.finditer(note.text):
         if address[1] in ids:
             what = f"{address[0][:200]} leads to Notion, though the page is here."
-            yield Lost(place, line_of(note.text, address.start()), "NOTION_ADDRESS", what)
+            yield Lost(place, lines.at(address.start()), "NOTION_ADDRESS", what)
     for html in _HTML.finditer(body):
         if links.file(unquote(html[1]), note.path) is not None:
             what = f"A link in HTML keeps the path that the file had in the export: {html[1][:200]}"
-            yield Lost(place, line_of(note.text, len(front_matter) + html.start()), "HTML_LINK", what)
+            yield Lost(place, lines.at(len(front_matter) + html.start()), "HTML_LINK", what)
 
 
 def _head(body: str, place: str, above: int) -> tuple[str, list[Hashtag]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from kjxlkj.notes.front_matter import split
 from kjxlkj.notes.markdown import parse_links
 from kjxlkj.notes.sources.labels import hashtags
-from kjxlkj.notes.sources.source import Lost, Source, line_of
+from kjxlkj.notes.sources.source import Lines, Lost, Source
 from kjxlkj.notes.vault import AttachmentFile, Contents, Entry, NoteFile
 
 _SETTINGS = re.compile(r"(?:^|/)\.obsidian(?:/|$)")
@@ -33,19 +33,19 @@ def _carry(contents: Contents, entries: Iterator[Entry]) -> Iterator[Entry | Los
 
 def _lost(note: NoteFile) -> Iterator[Lost]:
     front_matter, body = split(note.text)
-    above = front_matter.count("\n")
+    above, lines = len(front_matter), Lines(note.text)
     if "#^" in body:
         for link in parse_links(body):
             if link.heading.startswith("^"):
-                line = above + line_of(body, link.start)
+                line = lines.at(above + link.start)
                 yield Lost(note.path, line, "BLOCK_REFERENCE", f"{link.raw[:200]} leads to its note, not to the block.")
     for query in _QUERY.finditer(body):
-        line = above + line_of(body, query.start(1))
+        line = lines.at(above + query.start(1))
         yield Lost(note.path, line, "QUERY_KEPT", f"A {query[1]} query is kept as text; nothing runs it here.")
     if tags := hashtags(body):
         some = ", ".join(dict.fromkeys(f"#{tag.label}" for tag in tags[:10]))
         what = f"Hashtags stay text; tags are those of the front matter: {some}"
-        yield Lost(note.path, above + line_of(body, tags[0].position), "HASHTAGS_KEPT", what)
+        yield Lost(note.path, lines.at(above + tags[0].position), "HASHTAGS_KEPT", what)
 
 
 OBSIDIAN = Source("obsidian", "an Obsidian vault", _sign, _carry)

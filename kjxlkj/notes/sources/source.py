@@ -1,7 +1,10 @@
 """What every source has, and what they do alike."""
 
+import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from kjxlkj.notes.vault import Contents, Entry, NoteFile, Shape, Skipped
 
@@ -67,5 +70,15 @@ def kept_apart(wanted: Mapping[str, str]) -> dict[str, str]:
         chosen.update((old, old) for old in clashing)
 
 
-def line_of(text: str, position: int) -> int:
-    return text.count("\n", 0, position) + 1
+class Lines:
+    """The number of the line at a position, for as many positions as one asks for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def at(self, position: int) -> int:
+        return bisect_left(self._ends, position) + 1
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return [match.start() for match in re.finditer("\n", self._text)]

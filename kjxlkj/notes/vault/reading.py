@@ -36,7 +36,8 @@ MAX_MANIFEST = 256 * MIB
 _MAX_BLOCK_BYTES = 4 * MAX_BLOCK + 64
 """A block's limit is in characters; its opening and closing lines come on top."""
 
-_MAX_PEEKED = 256 * 1024
+_MAX_PEEKED = 64 * 1024
+_MAX_PEEKED_ALL = 64 * MIB
 
 Records = Mapping[str, Mapping[str, Any]]
 
@@ -71,14 +72,15 @@ def look_into(
     Raises VaultError as `read_vault` does.
     """
     limits, shape = limits or Limits(), shape or Shape()
-    names, texts, is_export = [], {}, False
+    names, texts, is_export, left = [], {}, False, _MAX_PEEKED_ALL
     with _files(path, _opened(path, limits), limits, shape) as files:
         for file in files:
             names.append(file.path)
             if isinstance(file, Found) and file.path == MANIFEST:
                 is_export = _records(file) is not None
-            elif isinstance(file, Found) and wanted(file.path):
+            elif isinstance(file, Found) and left > 0 and wanted(file.path):
                 texts[file.path] = _peeked(file)
+                left -= len(texts[file.path])
     return Contents(names, texts, is_export)
 
 

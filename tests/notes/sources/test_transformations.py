@@ -2,18 +2,22 @@
 
 import posixpath
 from datetime import date
+from time import process_time
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from kjxlkj.notes.markdown import link_key, parse_links
+from kjxlkj.notes.sources.bear import BEAR
 from kjxlkj.notes.sources.journal import title_of_day
 from kjxlkj.notes.sources.labels import hashtags
-from kjxlkj.notes.sources.logseq import labels_of, page_properties
-from kjxlkj.notes.sources.notion import without_ids
+from kjxlkj.notes.sources.logseq import LOGSEQ, labels_of, page_properties
+from kjxlkj.notes.sources.notion import NOTION, without_ids
+from kjxlkj.notes.sources.obsidian import OBSIDIAN
 from kjxlkj.notes.sources.relinking import Relinking
 from kjxlkj.notes.sources.source import kept_apart
+from kjxlkj.notes.vault import Contents, NoteFile
 from tests.notes.sources.vaults import IDS
 
 words = st.sampled_from(["a", "b", "Über", "c d", "e(1)", "100%", "q?", "x#y", "[z]", "v1.2"])
@@ -140,3 +144,23 @@ def test_days_are_named_as_the_settings_say(stem, name_format, title_format, tit
 def test_every_day_is_found_again(day, name_format):
     stem = name_format.replace("yyyy", f"{day.year:04}").replace("MM", f"{day.month:02}").replace("dd", f"{day.day:02}")
     assert date.fromisoformat(str(title_of_day(stem, name_format, "yyyy-MM-dd"))) == day
+
+
+HOSTILE = [
+    "#a b# ", "#a b", "#x", "#\U0001f355", "[x](a.md)", "[x](", "[[a", "![", "((", "{{embed ", "{{query ", "a, ", "`",
+    "((66b0a1c2-0000-4000-8000-000000000000))", "#+BEGIN_QUERY\n", "https://www.notion.so/", "<a href=\"", "key:: ",
+    "<img src='a.md'", "a:: #b\n", "Tags: a, b\n", "# ", "[[a]] ", "%%", "<!--", "[[a#^b]]", "```dataview\n", " ",
+    "\n", "> ", "\r\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_no_text_takes_long(piece):
+    """A quadratic way of reading any of these would take minutes."""
+    note = NoteFile("a.md", "# T\n\n" + piece * (100_000 // len(piece)))
+    contents = Contents(["a.md", f"b {IDS[0]}.md", "logseq/config.edn", "pages/c.md"], {}, False)
+    started = process_time()
+    for source in (OBSIDIAN, LOGSEQ, NOTION, BEAR):
+        entries = list(source.carry(contents, iter([note])))
+        assert sum(isinstance(entry, NoteFile) for entry in entries) == 1
+    assert process_time() - started < 8
