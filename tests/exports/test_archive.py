@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exports.archive import ArchiveWriter, Wanted, export_paths
+from exports.archive import ArchiveWriter
+from exports.paths import Wanted, export_paths
 from kjxlkj.notes.vault import AttachmentFile, NoteFile, Skipped, is_note, read_vault
 
 CORPORA = Path(os.environ.get("KJXLKJ_CORPORA", Path(__file__).parents[2].parent / "shared" / "corpora"))

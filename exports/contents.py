@@ -1,0 +1,130 @@
+"""What goes out: which files there are to be, in which order, and what is in them. Reads the database, writes nothing."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from django.db.models import Case, F, Value, When
+
+from exports.paths import Wanted, export_paths
+from kjxlkj.errors import NotFound
+from kjxlkj.notes.attachments import CHUNK_BYTES
+from kjxlkj.notes.files import file_of
+from kjxlkj.notes.filters import condition_q
+from kjxlkj.notes.models import Attachment, Note, NoteKind
+from kjxlkj.workspaces.models import Workspace
+
+# Files whose texts are in memory at the same time.
+BATCH = 100
+_COLUMNS = (
+    "id", "version", "updated_at", "kind", "path", "title", "body", "front_matter", "tags", "aliases", "metadata",
+)  # fmt: skip
+# The title names the file of a note without a path; the others need not come along.
+_NAME = Case(When(path="", then=F("title")), default=Value(""))
+
+
+@dataclass(slots=True)
+class Summary:
+    notes: int = 0
+    attachments: int = 0
+    edited: int = 0
+    """Notes whose front matter had to be changed from what was imported."""
+    told_by_manifest: int = 0
+    """Notes with a title, tags or aliases that their front matter cannot carry."""
+
+    def as_json(self) -> dict[str, int]:
+        return asdict(self)
+
+
+class Source(NamedTuple):
+    """A note or attachment, as it stands in the snapshot."""
+
+    id: UUID
+    updated_at: datetime
+    version: int = 0
+    """Of a note."""
+    sha256: str = ""
+    """Of an attachment: a note has none before its text is made."""
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Planned(NamedTuple):
+    path: str
+    source: Source
+
+
+class File(NamedTuple):
+    path: str
+    content: bytes | Iterator[bytes]
+    record: Mapping[str, Any]
+    """What the manifest says beside path, size and sha256."""
+
+
+class Contents:
+    """Of one transaction; raises `ConditionInvalid` for a filter that is none."""
+
+    def __init__(self, workspace: Workspace, condition: Mapping[str, Any]) -> None:
+        self.summary = Summary()
+        self._notes = Note.objects.live().filter(condition_q(condition), workspace=workspace)
+        self._attachments = Attachment.objects.live().filter(workspace=workspace)
+
+    def plan(self) -> list[Planned]:
+        """All files in the order of their paths: names alone, no texts."""
+        paths = export_paths(self._wanted())
+        return sorted(Planned(path, source) for source, path in paths.items())
+
+    def _wanted(self) -> Iterator[Wanted]:
+        notes = self._notes.order_by().values_list("id", "updated_at", "version", "path", _NAME)
+        for *source, path, name in notes.iterator():
+            yield Wanted(Source(*source), path, name)
+        attachments = self._attachments.order_by().values_list("id", "updated_at", "sha256", "path")
+        for key, updated_at, sha256, path in attachments.iterator():
+            yield Wanted(Source(key, updated_at, sha256=sha256), path, is_note=False)
+
+    def files(self, batch: Sequence[Planned]) -> list[File]:
+        ids = [planned.source.id for planned in batch]
+        notes = {row.id: row for row in self._notes.filter(id__in=ids).values_list(*_COLUMNS, named=True)}
+        attachments = self._attachments.in_bulk([key for key in ids if key not in notes])
+        return [
+            self._note(path, notes[source.id]) if source.version else self._attachment(path, attachments[source.id])
+            for path, source in batch
+        ]
+
+    def _note(self, path: str, note: Any) -> File:
+        text, untold = file_of(note)
+        record: dict[str, Any] = {
+            "id": str(note.id),
+            "version": note.version,
+            "updated_at": note.updated_at.isoformat(),
+            **untold,
+        }
+        if path != note.path:
+            record["original_path"] = note.path
+        if note.kind != NoteKind.MARKDOWN:
+            record["kind"] = note.kind
+        self.summary.notes += 1
+        self.summary.edited += text != note.front_matter + note.body
+        self.summary.told_by_manifest += bool(untold)
+        return File(path, text.encode(), record)
+
+    def _attachment(self, path: str, attachment: Attachment) -> File:
+        self.summary.attachments += 1
+        record = {"original_path": attachment.path} if path != attachment.path else {}
+        return File(path, _pieces(attachment), record)
+
+
+def _pieces(attachment: Attachment) -> Iterator[bytes]:
+    try:
+        file = attachment.file.open("rb")
+    except FileNotFoundError as error:
+        raise NotFound(
+            "ATTACHMENT_CONTENT_MISSING",
+            f"The content of {attachment.path} is missing from the storage. Import it again, or delete it.",
+        ) from error
+    with file:
+        while piece := file.read(CHUNK_BYTES):
+            yield piece

@@ -1,0 +1,52 @@
+"""The manifest of an export: JSON with a line for each file, in the order of their paths."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import IO, Any
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+END = b"\n]}\n"
+
+Record = dict[str, Any]
+
+
+def head(about: Mapping[str, Any], count: int) -> bytes:
+    return f'{_json({**about, "kjxlkj": SCHEMA, "count": count})[:-1]}, "files": ['.encode()
+
+
+class Records:
+    """Writes the lines of the files."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.count = 0
+        self._file = file
+
+    def add(self, record: Mapping[str, Any]) -> None:
+        self.add_line(_json(record).encode())
+
+    def add_line(self, line: bytes) -> None:
+        self._file.write(b",\n" if self.count else b"\n")
+        self._file.write(line)
+        self.count += 1
+
+
+def read_head(file: IO[bytes]) -> Record:
+    """What stands before the files. Raises ValueError where the first line is not as `head` writes it."""
+    about = json.loads(file.readline().rstrip(b"\n") + END)
+    if not isinstance(about, dict):
+        raise ValueError("not a manifest")  # noqa: TRY004  # as json has it: the fault is in a file
+    return about
+
+
+def lines(file: IO[bytes]) -> Iterator[bytes]:
+    """The lines of the files, behind a head that was read; of a manifest that was cut off those that are whole."""
+    for line in file:
+        if line.endswith(b"},\n"):
+            yield line[:-2]
+        elif line.endswith(b"}\n"):
+            yield line[:-1]
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
