@@ -110,14 +110,13 @@ def rows(workspace: "Workspace", notes: int) -> Iterator[tuple[Any, ...]]:
     now = timezone.now()
     made_up = random.Random(7)
     # Few words are common and most are rare, as in texts.
-    words = [
-        "".join(made_up.choices("eeetaoinshrdlcumwfgyp", k=made_up.randint(2, 10))) for _ in range(5_000)
-    ]
+    words = ["".join(made_up.choices("eeetaoinshrdlcumwfgyp", k=made_up.randint(2, 10))) for _ in range(5_000)]
     weights = [1 / (rank + 5) for rank in range(len(words))]
+    sentences = [" ".join(made_up.choices(words, weights, k=12)) for _ in range(20_000)]
     for number in range(notes):
         title = f"Note {number}"
         tags = sorted({f"t{number % 97}", f"area/{number % 40}"})
-        lines = [" ".join(made_up.choices(words, weights, k=12)) for _ in range(made_up.randrange(2, 60))]
+        lines = made_up.choices(sentences, k=made_up.randrange(2, 60))
         yield (
             new_id(), workspace.id, f"area {number % 50}/topic {number % 1000}/note {number}.md", title,
             f"\n# {title}\n\n" + "\n".join(lines) + "\n",

@@ -1,6 +1,7 @@
-"""What goes out: which files there are to be, in which order, and what is in them. Reads the database, writes nothing."""
+"""What goes out: which files there are to be, in which order, and what is in them. Reads, and writes nothing."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -62,6 +63,16 @@ class File(NamedTuple):
     content: bytes | Iterator[bytes]
     record: Mapping[str, Any]
     """What the manifest says beside path, size and sha256."""
+
+    def pieces(self) -> Iterable[bytes]:
+        return [self.content] if isinstance(self.content, bytes) else self.content
+
+    def sha256(self) -> str:
+        """Reads an attachment through."""
+        digest = hashlib.sha256()
+        for piece in self.pieces():
+            digest.update(piece)
+        return digest.hexdigest()
 
 
 class Contents:

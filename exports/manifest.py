@@ -33,19 +33,16 @@ class Records:
 
 def read_head(file: IO[bytes]) -> Record:
     """What stands before the files. Raises ValueError where the first line is not as `head` writes it."""
-    about = json.loads(file.readline().rstrip(b"\n") + END)
-    if not isinstance(about, dict):
-        raise ValueError("not a manifest")  # noqa: TRY004  # as json has it: the fault is in a file
+    about: Record = json.loads(file.readline().rstrip(b"\r\n") + END)
+    del about["files"]
     return about
 
 
 def lines(file: IO[bytes]) -> Iterator[bytes]:
-    """The lines of the files, behind a head that was read; of a manifest that was cut off those that are whole."""
+    """The lines of the files, behind the first; the last may be torn where the manifest was cut off."""
     for line in file:
-        if line.endswith(b"},\n"):
-            yield line[:-2]
-        elif line.endswith(b"}\n"):
-            yield line[:-1]
+        if line.startswith(b"{"):
+            yield line.rstrip(b",\r\n")
 
 
 def _json(value: Mapping[str, Any]) -> str:

@@ -4,12 +4,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import IO, Any
 
 from django.db import connection, transaction
 
 from exports.archive import ArchiveWriter
+from exports.comparing import compare
 from exports.contents import BATCH, Contents, File, Summary
+from exports.folder import check_places, held
+from exports.former import read_former
+from exports.updating import Outcome, Update
 from kjxlkj.workspaces.models import Workspace
 
 OnProgress = Callable[[int, int], object]
@@ -45,6 +50,35 @@ def write_archive(
             packing.result()
         on_progress(len(plan), len(plan))
         return contents.summary
+
+
+def write_folder(
+    root: Path,
+    workspace: Workspace,
+    condition: Mapping[str, Any],
+    *,
+    dry_run: bool = False,
+    on_progress: OnProgress = lambda done, total: None,
+) -> Outcome:
+    """Bring the folder to what `write_archive` would pack; unpacked, both are the same to the byte.
+
+    Texts are read only of notes that changed since the export before. A dry run changes nothing and tells what it
+    would do. Raises as `write_archive`, errors of `folder.held`, `folder.check_places` and `former.read_former`,
+    and OSError; whatever happens, the next export repairs what this one left.
+    """
+    about = _about(workspace)
+    with held(root, dry_run=dry_run) as tree, _snapshot():
+        contents = Contents(workspace, condition)
+        former = read_former(tree, about["workspace_id"])
+        plan = contents.plan()
+        comparison = compare(plan, former, about["tool"], tree)
+        check_places(tree, comparison, contents.files)
+        update = Update(tree, former, comparison, contents.files)
+        if dry_run:
+            return update.tell()
+        outcome = update.write(about, len(plan), lambda done: on_progress(done, len(plan)))
+        on_progress(len(plan), len(plan))
+        return outcome
 
 
 @contextmanager

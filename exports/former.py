@@ -1,0 +1,131 @@
+"""What is known of the export before: the files in a folder that are ours, by its manifest."""
+
+import io
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import IO
+
+from exports.manifest import END, MANIFEST, SCHEMA, Record, Records, head, lines, read_head
+from exports.tree import Tree
+from kjxlkj.errors import Conflict
+
+STAGE = ".kjxlkj"
+"""A folder in the target. It is there while an export runs, or after one that was cut off."""
+JOURNAL = f"{STAGE}/{MANIFEST}"
+"""The next manifest, as it grows: a file's line is in it before the file is in its place."""
+
+
+class Former:
+    """A manifest as it is read, line by line, as often as it is needed."""
+
+    def __init__(self, file: IO[bytes], *, is_mended: bool = False) -> None:
+        """Raises ValueError where the first line is not as we write it."""
+        self.file = file
+        self.is_mended = is_mended
+        """It is not what stands in the folder, but what ought to."""
+        self.about = read_head(file)
+
+    @property
+    def head(self) -> bytes:
+        self.file.seek(0)
+        return self.file.readline().rstrip(b"\n")
+
+    def lines(self) -> Iterator[bytes]:
+        self.file.seek(0)
+        self.file.readline()
+        return lines(self.file)
+
+    def records(self) -> Iterator[Record]:
+        """Raises ValueError where the lines are not as we write them: one file each, in the order of the paths."""
+        last = ""
+        for line in self.lines():
+            record = _checked(json.loads(line))
+            if record["path"] <= last:
+                raise ValueError(f"{record['path']} is out of order")
+            last = record["path"]
+            yield record
+
+
+def read_former(tree: Tree, workspace_id: str) -> Former:
+    """Of a folder without a manifest one that lists nothing. Changes nothing.
+
+    Raises `Conflict` EXPORT_MANIFEST_UNREADABLE, EXPORT_MANIFEST_NEWER, EXPORT_OTHER_WORKSPACE.
+    """
+    try:
+        former = _read(tree)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        raise Conflict(
+            "EXPORT_MANIFEST_UNREADABLE",
+            f"{tree.at(MANIFEST)} is damaged, or not a manifest of ours: which files are ours cannot be told. "
+            "Bring back the manifest that the last export wrote, or choose another folder.",
+        ) from error
+    if former.about["kjxlkj"] != SCHEMA:
+        raise Conflict(
+            "EXPORT_MANIFEST_NEWER",
+            f"{tree.at(MANIFEST)} was written by another version, {former.about.get('tool')}. Export with that one.",
+        )
+    if former.about.get("workspace_id", workspace_id) != workspace_id:
+        raise Conflict(
+            "EXPORT_OTHER_WORKSPACE",
+            f"{tree.root} holds the export of another workspace, {former.about.get('workspace')}. "
+            "Choose another folder.",
+        )
+    return former
+
+
+def _read(tree: Tree) -> Former:
+    former = _opened(tree) if tree.status(MANIFEST) else _made({}, [])
+    return _with_journal(tree, former) if not tree.blocked(JOURNAL) and tree.status(JOURNAL) else former
+
+
+def _opened(tree: Tree) -> Former:
+    if tree.sha256(MANIFEST) is None:
+        raise ValueError("no file")
+    file = open(tree.at(MANIFEST), "rb")  # noqa: SIM115  # read again and again while the export runs
+    try:
+        former = Former(file)
+        for _ in former.records():
+            pass
+    except ValueError:
+        # It was laid out by another program, or merged.
+        file.seek(0)
+        about = json.load(file)
+        records = {_checked(record)["path"]: record for record in about.pop("files")}
+        former = _made(about, [records[path] for path in sorted(records)], is_mended=True)
+    if "kjxlkj" not in former.about:
+        raise ValueError("somebody else's")
+    return former
+
+
+def _with_journal(tree: Tree, former: Former) -> Former:
+    """With what an export that was cut off has put in its place. What it had not come to is not ours."""
+    with open(tree.at(JOURNAL), "rb") as file:
+        ours = {record["path"]: record for record in former.records()}
+        about = dict(former.about)
+        with suppress(ValueError):  # up to where it was cut off
+            journal = Former(file)
+            about |= journal.about
+            for record in journal.records():
+                path = record["path"]
+                if record != ours.get(path) and tree.sha256(path) == record["sha256"]:
+                    ours[path] = record
+    # Parts of it may be another version's: without a tool, texts are made again and compared.
+    return _made({**about, "tool": ""}, [ours[path] for path in sorted(ours)], is_mended=True)
+
+
+def _made(about: Record, records: Sequence[Record], *, is_mended: bool = False) -> Former:
+    file = io.BytesIO()
+    file.write(head(about, len(records)))
+    written = Records(file)
+    for record in records:
+        written.add(record)
+    file.write(END)
+    file.seek(0)
+    return Former(file, is_mended=is_mended)
+
+
+def _checked(record: object) -> Record:
+    if isinstance(record, dict) and isinstance(record.get("path"), str) and isinstance(record.get("sha256"), str):
+        return record
+    raise ValueError("not the record of a file")  # as json has it: the fault is in a file
