@@ -85,8 +85,7 @@ class Contents:
 
     def plan(self) -> list[Planned]:
         """All files in the order of their paths: names alone, no texts."""
-        paths = export_paths(self._wanted())
-        return sorted(Planned(path, source) for source, path in paths.items())
+        return [Planned(*pair) for pair in export_paths(self._wanted())]
 
     def _wanted(self) -> Iterator[Wanted]:
         notes = self._notes.order_by().values_list("id", "updated_at", "version", "path", _NAME)

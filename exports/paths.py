@@ -4,6 +4,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Hashable, Iterable
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from exports.manifest import MANIFEST
@@ -15,6 +16,9 @@ _MARK_BYTES = 16
 _ILLEGAL = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\.|\Z)", re.IGNORECASE)
 _TITLE_CHARACTERS = 80
+_PLAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9 _.-]{0,250}[A-Za-z0-9_-])?(?:/|\Z))+")
+"""What needs no closer look: letters and digits at the ends of names."""
+_RESERVED_SOMEWHERE = re.compile(r"(?:^|/)(?:con|prn|aux|nul|com|lpt|__macosx|thumbs|desktop)", re.IGNORECASE)
 
 
 class Wanted(NamedTuple):
@@ -26,8 +30,8 @@ class Wanted(NamedTuple):
     is_note: bool = True
 
 
-def export_paths(files: Iterable[Wanted]) -> dict[Any, str]:
-    """The path in the export of each key: different ones even where case and Unicode form do not count.
+def export_paths(files: Iterable[Wanted]) -> list[tuple[str, Any]]:
+    """The path in the export of each key, in their order: different ones even where case and Unicode form do not count.
 
     A path that every system allows and that nothing collides with stays as it is. Of those that collide the first
     in the order of code points keeps its name; the others are marked with a digest of their own path, so that
@@ -37,14 +41,17 @@ def export_paths(files: Iterable[Wanted]) -> dict[Any, str]:
     candidates = sorted(((path := _candidate(file)) != file.path, path, file.path, file.key) for file in files)
     folders = {folder for _, path, _, _ in candidates for folder in _folders(_fold(path))}
     taken = {_fold(MANIFEST)}
-    paths: dict[Any, str] = {}
-    for _, candidate, path, key in candidates:
+    paths: list[tuple[str, Any]] = []
+    candidates.reverse()
+    while candidates:  # each leaves the memory as its name enters it
+        _, candidate, path, key = candidates.pop()
         name, attempt = candidate, 0
         while (folded := _fold(name)) in taken or folded in folders:
             name = _marked_path(candidate, f"{path}\0{attempt}" if attempt else path)
             attempt += 1
         taken.add(folded)
-        paths[key] = name
+        paths.append((name, key))
+    paths.sort(key=itemgetter(0))
     return paths
 
 
@@ -52,6 +59,8 @@ def _candidate(file: Wanted) -> str:
     path = file.path or _path_of_title(file.title, str(file.key))
     if file.is_note and not is_note(path):
         path += ".md"
+    if _PLAIN.fullmatch(path) and not _RESERVED_SOMEWHERE.search(path):
+        return path
     return "/".join(_legal(name, file.is_note) for name in path.split("/"))
 
 
@@ -88,7 +97,8 @@ def _marked_path(path: str, origin: str) -> str:
 def _fold(path: str) -> str:
     """Equal for paths that a file system without regard to case or Unicode form takes for one."""
     if path.isascii():
-        return path.lower()
+        lower = path.lower()
+        return path if path == lower else lower  # not the same twice in memory
     return unicodedata.normalize("NFD", unicodedata.normalize("NFD", path).casefold())
 
 

@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 from kjxlkj.errors import Invalid
 
@@ -19,6 +20,7 @@ class TagInvalid(Invalid):
     """A label, or a set of labels, that is over a limit."""
 
 
+@lru_cache(2048)  # a workspace's notes share their labels
 def normalise_tag(text: str) -> str:
     """The normal form of a label, or "" where nothing is left of it. Normalising twice changes nothing."""
     folded = unicodedata.normalize("NFD", _CONTROL.sub("", text)).casefold()

@@ -23,7 +23,7 @@ CORPORA = Path(os.environ.get("KJXLKJ_CORPORA", Path(__file__).parents[2].parent
 
 def archive(files, about=None, target=None):
     """The zip of path to bytes, as an export makes it: legal paths, the original ones in the manifest."""
-    paths = export_paths(Wanted(path, path, is_note=is_note(path)) for path in files)
+    paths = export(files)
     target = target or io.BytesIO()
     with ArchiveWriter(target, about) as writer:
         for path, original in sorted((path, original) for original, path in paths.items()):
@@ -159,7 +159,7 @@ PATHS = (
 
 
 def export(paths):
-    return export_paths(Wanted(path, path, is_note=is_note(path)) for path in paths)
+    return {key: path for path, key in export_paths(Wanted(path, path, is_note=is_note(path)) for path in paths)}
 
 
 class TestExportPaths:
@@ -226,13 +226,10 @@ class TestExportPaths:
 
     def test_a_note_without_a_path_gets_one_of_its_title(self):
         made = export_paths([Wanted("0190-0000abcdef123456", "", "What: a/b?"), Wanted("id", "", " . ")])
-        assert made == {
-            "0190-0000abcdef123456": "What a b abcdef123456.md".replace("abcdef", "abcdef"),
-            "id": "note id.md",
-        }
+        assert made == [("What a b abcdef123456.md", "0190-0000abcdef123456"), ("note id.md", "id")]
 
     def test_a_note_whose_path_is_no_file_name_of_a_note_becomes_one(self):
-        assert export_paths([Wanted("1", "folder/note")]) == {"1": "folder/note.md"}
+        assert export_paths([Wanted("1", "folder/note")]) == [("folder/note.md", "1")]
 
     @given(st.lists(PATHS, unique=True, max_size=8), st.randoms())
     def test_on_any_paths(self, paths, random):

@@ -137,8 +137,11 @@ def line_end(text: str) -> str:
 def entries_of(mapping: Mapping, keys: Iterable[str]) -> Iterator[Entry]:
     """The entries that count (of repeated keys the last), in the order of `keys`, case set aside."""
     last = {entry.key.text: entry for entry in mapping.entries}
+    named = [(name.casefold(), entry) for name, entry in last.items()]
     for key in keys:
-        yield from (entry for name, entry in last.items() if name.casefold() == key)
+        for name, entry in named:
+            if name == key:
+                yield entry
 
 
 def labels_of(entry: Entry) -> list[Label]:
