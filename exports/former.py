@@ -2,6 +2,7 @@
 
 import io
 import json
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import IO
@@ -14,6 +15,10 @@ STAGE = ".kjxlkj"
 """A folder in the target. It is there while an export runs, or after one that was cut off."""
 JOURNAL = f"{STAGE}/{MANIFEST}"
 """The next manifest, as it grows: a file's line is in it before the file is in its place."""
+
+
+class Disordered(Exception):
+    """A manifest is not laid out as we lay it out."""
 
 
 class Former:
@@ -37,24 +42,29 @@ class Former:
         return lines(self.file)
 
     def records(self) -> Iterator[Record]:
-        """Raises ValueError where the lines are not as we write them: one file each, in the order of the paths."""
+        """Raises Disordered unless there is a line for each file, in the order of the paths."""
         last = ""
         for line in self.lines():
-            record = _checked(json.loads(line))
-            if record["path"] <= last:
-                raise ValueError(f"{record['path']} is out of order")
-            last = record["path"]
+            try:
+                record = _checked(json.loads(line.decode()))
+            except ValueError as error:
+                raise Disordered from error
+            path = record["path"]
+            if path <= last:
+                raise Disordered
+            last = path
             yield record
 
 
-def read_former(tree: Tree, workspace_id: str) -> Former:
+def read_former(tree: Tree, workspace_id: str, *, is_disordered: bool = False) -> Former:
     """Of a folder without a manifest one that lists nothing. Changes nothing.
 
-    Raises `Conflict` EXPORT_MANIFEST_UNREADABLE, EXPORT_MANIFEST_NEWER, EXPORT_OTHER_WORKSPACE.
+    `is_disordered`: another program has laid it out, or merged two. Raises `Conflict` EXPORT_MANIFEST_UNREADABLE,
+    EXPORT_MANIFEST_NEWER, EXPORT_OTHER_WORKSPACE.
     """
     try:
-        former = _read(tree)
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        former = _read(tree, is_disordered=is_disordered)
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError, Disordered) as error:
         raise Conflict(
             "EXPORT_MANIFEST_UNREADABLE",
             f"{tree.at(MANIFEST)} is damaged, or not a manifest of ours: which files are ours cannot be told. "
@@ -74,28 +84,31 @@ def read_former(tree: Tree, workspace_id: str) -> Former:
     return former
 
 
-def _read(tree: Tree) -> Former:
-    former = _opened(tree) if tree.status(MANIFEST) else _made({}, [])
-    return _with_journal(tree, former) if not tree.blocked(JOURNAL) and tree.status(JOURNAL) else former
+def _read(tree: Tree, *, is_disordered: bool) -> Former:
+    has_journal = not tree.blocked(JOURNAL) and tree.status(JOURNAL) is not None
+    status = tree.status(MANIFEST)
+    if status is None:
+        former = _made({}, [])
+    elif stat.S_ISREG(status.st_mode):
+        former = _opened(tree, is_disordered=is_disordered or has_journal)
+    else:
+        raise ValueError("not a file")
+    return _with_journal(tree, former) if has_journal else former
 
 
-def _opened(tree: Tree) -> Former:
-    if tree.sha256(MANIFEST) is None:
-        raise ValueError("no file")
+def _opened(tree: Tree, *, is_disordered: bool) -> Former:
     file = open(tree.at(MANIFEST), "rb")  # noqa: SIM115  # read again and again while the export runs
-    try:
-        former = Former(file)
-        for _ in former.records():
-            pass
-    except ValueError:
-        # It was laid out by another program, or merged.
-        file.seek(0)
-        about = json.load(file)
-        records = {_checked(record)["path"]: record for record in about.pop("files")}
-        former = _made(about, [records[path] for path in sorted(records)], is_mended=True)
-    if "kjxlkj" not in former.about:
+    if not is_disordered:
+        with suppress(ValueError):
+            former = Former(file)
+            if "kjxlkj" in former.about:
+                return former
+    file.seek(0)
+    about = json.load(file)
+    records = {_checked(record)["path"]: record for record in about.pop("files")}
+    if "kjxlkj" not in about:
         raise ValueError("somebody else's")
-    return former
+    return _made(about, [records[path] for path in sorted(records)], is_mended=True)
 
 
 def _with_journal(tree: Tree, former: Former) -> Former:
@@ -103,7 +116,7 @@ def _with_journal(tree: Tree, former: Former) -> Former:
     with open(tree.at(JOURNAL), "rb") as file:
         ours = {record["path"]: record for record in former.records()}
         about = dict(former.about)
-        with suppress(ValueError):  # up to where it was cut off
+        with suppress(ValueError, Disordered):  # up to where it was cut off
             journal = Former(file)
             about |= journal.about
             for record in journal.records():
@@ -122,7 +135,9 @@ def _made(about: Record, records: Sequence[Record], *, is_mended: bool = False) 
         written.add(record)
     file.write(END)
     file.seek(0)
-    return Former(file, is_mended=is_mended)
+    former = Former(file, is_mended=is_mended)
+    former.about |= about  # `head` tells of our own format
+    return former
 
 
 def _checked(record: object) -> Record:

@@ -13,7 +13,7 @@ from exports.archive import ArchiveWriter
 from exports.comparing import compare
 from exports.contents import BATCH, Contents, File, Summary
 from exports.folder import check_places, held
-from exports.former import read_former
+from exports.former import Disordered, read_former
 from exports.updating import Outcome, Update
 from kjxlkj.workspaces.models import Workspace
 
@@ -71,7 +71,11 @@ def write_folder(
         contents = Contents(workspace, condition)
         former = read_former(tree, about["workspace_id"])
         plan = contents.plan()
-        comparison = compare(plan, former, about["tool"], tree)
+        try:
+            comparison = compare(plan, former, about["tool"], tree)
+        except Disordered:
+            former = read_former(tree, about["workspace_id"], is_disordered=True)
+            comparison = compare(plan, former, about["tool"], tree)
         check_places(tree, comparison, contents.files)
         update = Update(tree, former, comparison, contents.files)
         if dry_run:

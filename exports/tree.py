@@ -77,11 +77,15 @@ class Tree:
         return digest.hexdigest(), size
 
     def place(self, source: str, path: str) -> None:
-        """Move the file to where it belongs, in place of what is there."""
+        """Move the file to where it belongs, in place of the former one, or of empty folders."""
         try:
             os.replace(self._prefix + source, self._prefix + path)
         except FileNotFoundError:
             os.makedirs(os.path.dirname(self._prefix + path), exist_ok=True)
+            os.replace(self._prefix + source, self._prefix + path)
+        except IsADirectoryError:
+            for folder, _, _ in os.walk(self._prefix + path, topdown=False):
+                os.rmdir(folder)
             os.replace(self._prefix + source, self._prefix + path)
 
     def remove(self, path: str) -> None:
@@ -93,10 +97,8 @@ class Tree:
                 os.rmdir(self._prefix + path)
 
     def everything_below(self, folder: str) -> Iterator[str]:
-        """All that is no folder, and the folders that are empty."""
+        """All that is no folder."""
         for path, folders, files in os.walk(self._prefix + folder):
             inside = os.path.relpath(path, self.root).replace(os.sep, "/")
             yield from (f"{inside}/{name}" for name in files)
             yield from (f"{inside}/{name}" for name in folders if os.path.islink(os.path.join(path, name)))
-            if not files and not folders:
-                yield inside

@@ -64,6 +64,7 @@ class Update:
                 file.write(first)
                 self._write(file, on_progress)
                 file.write(END)
+        self._tidy()
         return self._outcome
 
     def _write(self, file: IO[bytes], on_progress: Callable[[int], object]) -> None:
@@ -131,11 +132,15 @@ class Update:
                 shutil.copyfileobj(self._former.file, file)
         with self._manifest(JOURNAL) as file:
             yield file
-        for name in os.listdir(self._tree.at(STAGE)):
-            if name.isdigit():
-                os.unlink(self._tree.at(f"{STAGE}/{name}"))
-        with suppress(OSError):
-            os.rmdir(self._tree.at(STAGE))
+
+    def _tidy(self) -> None:
+        """What an export that was cut off may have left, too."""
+        if self._tree.status(STAGE):
+            for name in os.listdir(self._tree.at(STAGE)):
+                if name.isdigit():
+                    os.unlink(self._tree.at(f"{STAGE}/{name}"))
+            with suppress(OSError):  # a note can have its file there
+                os.rmdir(self._tree.at(STAGE))
 
     @contextmanager
     def _manifest(self, name: str) -> Iterator[IO[bytes]]:
