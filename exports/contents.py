@@ -80,25 +80,26 @@ class Contents:
 
     def __init__(self, workspace: Workspace, condition: Mapping[str, Any]) -> None:
         self.summary = Summary()
-        self._notes = Note.objects.live().filter(condition_q(condition), workspace=workspace)
-        self._attachments = Attachment.objects.live().filter(workspace=workspace)
+        self._notes = Note.objects.live().filter(condition_q(condition), workspace=workspace).order_by()
+        self._attachments = Attachment.objects.live().filter(workspace=workspace).order_by()
 
     def plan(self) -> list[Planned]:
         """All files in the order of their paths: names alone, no texts."""
         return [Planned(*pair) for pair in export_paths(self._wanted())]
 
     def _wanted(self) -> Iterator[Wanted]:
-        notes = self._notes.order_by().values_list("id", "updated_at", "version", "path", _NAME)
+        notes = self._notes.values_list("id", "updated_at", "version", "path", _NAME)
         for *source, path, name in notes.iterator():
             yield Wanted(Source(*source), path, name)
-        attachments = self._attachments.order_by().values_list("id", "updated_at", "sha256", "path")
+        attachments = self._attachments.values_list("id", "updated_at", "sha256", "path")
         for key, updated_at, sha256, path in attachments.iterator():
             yield Wanted(Source(key, updated_at, sha256=sha256), path, is_note=False)
 
     def files(self, batch: Sequence[Planned]) -> list[File]:
         ids = [planned.source.id for planned in batch]
-        notes = {row.id: row for row in self._notes.filter(id__in=ids).values_list(*_COLUMNS, named=True)}
-        attachments = self._attachments.in_bulk([key for key in ids if key not in notes])
+        rows = Note.objects.order_by().filter(id__in=ids).values_list(*_COLUMNS, named=True)
+        notes = {row.id: row for row in rows}
+        attachments = Attachment.objects.in_bulk([key for key in ids if key not in notes])
         return [
             self._note(path, notes[source.id]) if source.version else self._attachment(path, attachments[source.id])
             for path, source in batch

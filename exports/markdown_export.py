@@ -31,8 +31,8 @@ def write_archive(
     The same state gives the same bytes. `on_progress(done, total)` is called between notes and may raise.
     Raises `ConditionInvalid`, `NotFound` ATTACHMENT_CONTENT_MISSING.
     """
+    contents = Contents(workspace, condition)
     with _snapshot():
-        contents = Contents(workspace, condition)
         plan = contents.plan()
         # Packing lets go of the interpreter: meanwhile the next batch comes from the database.
         with ArchiveWriter(target, _about(workspace)) as archive, ThreadPoolExecutor(1) as packer:
@@ -66,9 +66,8 @@ def write_folder(
     would do. Raises as `write_archive`, errors of `folder.held`, `folder.check_places` and `former.read_former`,
     and OSError; whatever happens, the next export repairs what this one left.
     """
-    about = _about(workspace)
+    about, contents = _about(workspace), Contents(workspace, condition)
     with held(root, dry_run=dry_run) as tree, _snapshot():
-        contents = Contents(workspace, condition)
         former = read_former(tree, about["workspace_id"])
         plan = contents.plan()
         try:
