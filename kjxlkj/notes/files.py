@@ -7,6 +7,8 @@ from typing import Any, Protocol
 from kjxlkj.notes import front_matter as yaml_block
 from kjxlkj.notes.checks import TITLE_MAX, check_aliases
 
+_PLAIN_KEYS = frozenset({"title", "tags", "aliases"})
+
 
 class Filed(Protocol):
     """What makes a note's file; a `Note` or a row with these columns."""
@@ -49,6 +51,8 @@ def file_of(note: Filed) -> tuple[str, dict[str, Any]]:
     """
     text = note.front_matter + note.body
     if yaml_block.split(text) == (note.front_matter, note.body):
+        if _tells_plainly(note):
+            return text, {}
         parsed = yaml_block.recall(note.metadata) or yaml_block.parse(note.front_matter)
         if not _untold(note, parsed):
             return text, {}
@@ -65,6 +69,19 @@ def file_of(note: Filed) -> tuple[str, dict[str, Any]]:
         # It grew over the size up to which a block is one, and would come back as text.
         text = yaml_block.join(note.front_matter, note.body)
     return text, _untold(note, yaml_block.parse(yaml_block.split(text)[0]))
+
+
+def _tells_plainly(note: Filed) -> bool:
+    """Whether the block says of title and labels, under their usual keys, to the letter what the note says.
+
+    Saves most notes a closer look: their forms are normal, and normal forms are read as they stand.
+    """
+    says = note.metadata
+    if any(key.casefold() in yaml_block.NAMED and key not in _PLAIN_KEYS for key in says):
+        return False
+    title = says["title"] if "title" in says else default_title(note.path)
+    labels = (says.get("tags", []), says.get("aliases", []))
+    return bool(title == note.title and labels == (note.tags, note.aliases))
 
 
 def default_title(path: str) -> str:

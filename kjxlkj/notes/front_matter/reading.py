@@ -18,7 +18,7 @@ TAG_KEYS = ("tags", "tag", "topics", "keywords")
 WORD_KEYS = frozenset({"tags", "tag"})
 """Their one-line form parts at blanks where it has no comma; topics and keywords are phrases."""
 ALIAS_KEYS = ("aliases", "alias")
-_NAMED = frozenset({"title", *TAG_KEYS, *ALIAS_KEYS})
+NAMED = frozenset({"title", *TAG_KEYS, *ALIAS_KEYS})
 
 _OPEN = re.compile(r"\ufeff?---[ \t]*\r?\n")
 _CLOSE = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)", re.MULTILINE)
@@ -95,7 +95,7 @@ def recall(metadata: dict[str, Any]) -> Parsed | None:
 
     None where the values alone do not tell: a number as a tag, say, counts as it is spelled.
     """
-    named = {key: value for key, value in metadata.items() if key.casefold() in _NAMED}
+    named = {key: value for key, value in metadata.items() if key.casefold() in NAMED}
     nodes = [_node(value) for value in named.values()]
     if None in nodes or len({key.casefold() for key in named}) < len(named):
         return None
