@@ -18,6 +18,7 @@ NAMES = (
     "protocol",
     "diff",
     "import_export",
+    "export",
     "rules",
     "pages",
     "review_keys",

@@ -46,19 +46,22 @@ def compare(plan: Sequence[Planned], former: Former, tool: str, tree: Tree) -> C
             found.dropped.add(number)
             found.gone += _ours(record, tree)
             continue
-        path, source = planned
+        path, source = planned.path, planned.source
         obstacle = tree.blocked(path)
         status = None if obstacle else tree.status(path)
         if status and not (record and stat.S_ISREG(status.st_mode)):
             obstacle = path
         if obstacle:
             obstacles.append((obstacle, planned))
-        elif status and record and _is_known(source, record, is_same_tool):
-            time = time_of(source)
-            if tree.holds(path, record, status, time):
-                found.unchanged += 1
-                found.touched += [planned] * (status.st_mtime_ns != time)
-                continue
+        elif (
+            status
+            and record
+            and _is_known(source, record, is_same_tool)
+            and tree.holds(path, record, status, time_of(source))
+        ):
+            found.unchanged += 1
+            found.touched += [planned] * (status.st_mtime_ns != time_of(source))
+            continue
         if record:
             found.dropped.add(number)
         found.changes.append(Change(number, planned, record))
@@ -68,7 +71,7 @@ def compare(plan: Sequence[Planned], former: Former, tool: str, tree: Tree) -> C
 
 def time_of(source: Source) -> int:
     """Of the file, in nanoseconds: when the note was written. It tells later whether somebody touched the file."""
-    return round(source.updated_at.timestamp() * 1_000_000) * 1000
+    return source.changed * 1000
 
 
 def _pairs(plan: Sequence[Planned], records: Iterator[Record]) -> Iterator[tuple[int, Planned | None, Record | None]]:
@@ -96,7 +99,7 @@ def _is_known(source: Source, record: Record, is_same_tool: bool) -> bool:
         is_same_tool
         and record.get("version") == source.version
         and record.get("id") == str(source.id)
-        and record.get("updated_at") == source.updated_at.isoformat()
+        and record.get("updated_at") == source.updated_at
     )
 
 

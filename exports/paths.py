@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -24,9 +24,11 @@ _RESERVED_SOMEWHERE = re.compile(r"(?:^|/)(?:con|prn|aux|nul|com|lpt|__macosx|th
 class Wanted(NamedTuple):
     """A file that is to go out, under the path that it has in its workspace (which may be empty)."""
 
-    key: Hashable
+    key: Any
     path: str
     title: str = ""
+    id: str = ""
+    """Title and id make the name of a note without a path."""
     is_note: bool = True
 
 
@@ -56,7 +58,7 @@ def export_paths(files: Iterable[Wanted]) -> list[tuple[str, Any]]:
 
 
 def _candidate(file: Wanted) -> str:
-    path = file.path or _path_of_title(file.title, str(file.key))
+    path = file.path or _path_of_title(file.title, file.id)
     if file.is_note and not is_note(path):
         path += ".md"
     if _PLAIN.fullmatch(path) and not _RESERVED_SOMEWHERE.search(path):
@@ -64,9 +66,9 @@ def _candidate(file: Wanted) -> str:
     return "/".join(_legal(name, file.is_note) for name in path.split("/"))
 
 
-def _path_of_title(title: str, key: str) -> str:
+def _path_of_title(title: str, note_id: str) -> str:
     words = " ".join(_ILLEGAL.sub(" ", title).replace("/", " ").split())
-    return f"{words[:_TITLE_CHARACTERS].strip(' .~_') or 'note'} {key[-12:]}.md"
+    return f"{words[:_TITLE_CHARACTERS].strip(' .~_') or 'note'} {note_id[-12:]}.md"
 
 
 def _legal(name: str, in_note_path: bool) -> str:

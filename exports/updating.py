@@ -88,7 +88,7 @@ class Update:
 
     def _staged(self, name: str, change: Change, file: File) -> tuple[Record, bool]:
         """Its line for the manifest; the file is now in its place, or under `name` (which the second tells)."""
-        path, source = change.planned
+        path, source = change.planned.path, change.planned.source
         sha256 = source.sha256 or file.sha256()
         is_there = self._is_there(change, sha256)
         if is_there:

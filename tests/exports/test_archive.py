@@ -225,8 +225,8 @@ class TestExportPaths:
         assert export(["a/manifest.json"])["a/manifest.json"] == "a/manifest.json"
 
     def test_a_note_without_a_path_gets_one_of_its_title(self):
-        made = export_paths([Wanted("0190-0000abcdef123456", "", "What: a/b?"), Wanted("id", "", " . ")])
-        assert made == [("What a b abcdef123456.md", "0190-0000abcdef123456"), ("note id.md", "id")]
+        made = export_paths([Wanted(1, "", "What: a/b?", "0190-0000abcdef123456"), Wanted(2, "", " . ", "id")])
+        assert made == [("What a b abcdef123456.md", 1), ("note id.md", 2)]
 
     def test_a_note_whose_path_is_no_file_name_of_a_note_becomes_one(self):
         assert export_paths([Wanted("1", "folder/note")]) == [("folder/note.md", "1")]

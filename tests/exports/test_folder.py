@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import tempfile
-from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from uuid import UUID
@@ -30,8 +29,7 @@ READ = []
 def source(path, content):
     """A note whose version tells of its content."""
     number = int.from_bytes(content[:6].ljust(6, b"\0"), "big") % 1_000_000
-    time = datetime.fromtimestamp(1_700_000_000 + number, UTC)
-    return Source(UUID(bytes=path.encode()[:16].ljust(16, b"\0")), time, number + 1)
+    return Source(UUID(bytes=path.encode()[:16].ljust(16, b"\0")), 1_700_000_000_000_001 + number, number + 1)
 
 
 def export(root, files, *, about=ABOUT, dry_run=False):
@@ -40,12 +38,12 @@ def export(root, files, *, about=ABOUT, dry_run=False):
     def read_files(batch):
         READ.extend(planned.path for planned in batch)
         return [
-            File(path, files[path], {"id": str(s.id), "version": s.version, "updated_at": s.updated_at.isoformat()})
-            for path, s in batch
+            File(path, files[path], {"id": str(s.id), "version": s.version, "updated_at": s.updated_at})
+            for path, s in ((planned.path, planned.source) for planned in batch)
         ]
 
     READ.clear()
-    plan = [Planned(path, source(path, files[path])) for path in sorted(files)]
+    plan = [Planned(path, source(path, files[path]).packed()) for path in sorted(files)]
     with held(Path(root), dry_run=dry_run) as ours:
         former = read_former(ours, "w")
         try:

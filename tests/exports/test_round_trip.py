@@ -3,10 +3,14 @@
 import io
 import json
 import os
+import shutil
 import tempfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
+from threading import Event
 
 import pytest
 from django.db import connections
@@ -14,14 +18,23 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import kjxlkj
-from exports.markdown_export import write_archive
+from exports.markdown_export import write_archive, write_folder
 from kjxlkj.ids import new_id
 from kjxlkj.notes.attachments import content_of, save_attachments, store
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.front_matter import parse, recall, split
 from kjxlkj.notes.importing import import_vault
-from kjxlkj.notes.models import Attachment, Note, NoteLink
-from kjxlkj.notes.services import NewNote, create_note, create_notes, delete_note, update_note
+from kjxlkj.notes.models import Attachment, Note, NoteEvent, NoteLink
+from kjxlkj.notes.services import (
+    NewNote,
+    NoteChange,
+    change_notes,
+    create_note,
+    create_notes,
+    delete_note,
+    update_note,
+)
+from kjxlkj.workspaces.models import WorkspaceEvent
 from kjxlkj.workspaces.services import create_workspace
 from tests.exports.conftest import archive, entries, manifest, originals, tree
 
@@ -57,6 +70,10 @@ NAMES = st.sampled_from(
         "😀",
         "a?",
         "README",
+        "LPT1.txt",
+        "nul",
+        "manifest",
+        "日" * 80,
     ]
 )
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
@@ -93,17 +110,27 @@ def import_archive(workspace, data, actor):
         return import_vault(workspace, Path(file.name), actor=actor)
 
 
-def unpacked(workspace, data, actor):
-    """As `import_archive`, through a folder."""
+@contextmanager
+def exported_folder(workspace):
     with tempfile.TemporaryDirectory() as root:
-        zipfile.ZipFile(io.BytesIO(data)).extractall(root)
-        return import_vault(workspace, Path(root), actor=actor)
+        write_folder(Path(root, "out"), workspace, {})
+        yield Path(root, "out")
+
+
+def traces(workspace):
+    """What any write would leave: versions and events."""
+    notes = Note.objects.filter(workspace=workspace).order_by("id").values_list("id", "version", "updated_at")
+    return (
+        list(notes),
+        NoteEvent.objects.filter(note__workspace=workspace).count(),
+        WorkspaceEvent.objects.filter(workspace=workspace).count(),
+    )
 
 
 def said(workspace):
     """Everything that notes say, by path."""
     notes = Note.objects.live().filter(workspace=workspace)
-    fields = ("path", "title", "body", "front_matter", "metadata", "tags", "aliases")
+    fields = ("path", "title", "body", "front_matter", "metadata", "tags", "aliases", "kind")
     links = NoteLink.objects.filter(workspace=workspace).order_by("source__path", "position")
     return (
         {row["path"]: row for row in notes.values(*fields)},
@@ -118,6 +145,15 @@ def said(workspace):
 @example(
     files={"a.md": b"---\n---\n---\ntitle: x\n---\n", "b.md": b"...", "c.md": b"---\ntags: " + b"t," * 90 + b"\n---"}
 )
+@example(
+    files={
+        "manifest.json.md": b"---\na: &x 1\nb: *x\ntags: &t [p, q]\ntopics: *t\n---\n\xf0\x9f\x98\x80",
+        "CON.md": b"---\r\n# why\r\ntitle: 'x'\r\n---\r\n\r\n---\nno: block\n---\n",
+        "nul": b"\0",
+        "a/con/x.md": b"[[CON]] [m](../../CON.md)",
+        "n" * 250 + ".md": b"```\n---\ntitle: no\n---\n```",
+    }
+)
 @example(files={"é.md": b"1", "e\u0301.md": b"2", "A.md": b"3", "a.md": b"4", "a.bin": b"5", "A.bin": b"6"})
 def test_import_then_export_gives_back_every_file(owner, files):
     workspace = new_workspace(owner)
@@ -126,13 +162,19 @@ def test_import_then_export_gives_back_every_file(owner, files):
     data = archive(workspace)
     assert originals(data) == files
     assert archive(workspace) == data
+    before = traces(workspace)
     assert import_files(workspace, files, owner).changes_nothing
     assert import_archive(workspace, data, owner).changes_nothing
-    assert unpacked(workspace, data, owner).changes_nothing
-    other = new_workspace(owner)
-    assert not import_archive(other, data, owner).refused
-    assert said(other) == said(workspace)
-    assert originals(archive(other)) == files
+    with exported_folder(workspace) as folder:
+        assert tree(folder) == entries(data)
+        assert import_vault(workspace, folder, actor=owner).changes_nothing
+        assert traces(workspace) == before
+        others = [new_workspace(owner), new_workspace(owner)]
+        assert not import_archive(others[0], data, owner).refused
+        assert not import_vault(others[1], folder, actor=owner).refused
+    for other in others:
+        assert said(other) == said(workspace)
+        assert originals(archive(other)) == files
 
 
 @settings(max_examples=300, deadline=None)
@@ -152,22 +194,39 @@ TITLES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max
 TAGS = st.lists(st.sampled_from(["a", "b/c", "über", "2024", "yes", "null", "a-b", "#x", "😀"]), max_size=4)
 
 
+LATER = {
+    "title": TITLES,
+    "tags": TAGS,
+    "aliases": st.lists(TITLES, max_size=3),
+    "body": NOTES,
+    "path": st.sampled_from(["a.md", "", "b/CON.md", "B/con.md", "e\u0301.md", "x?.md", "no-suffix"]),
+}
+CHANGES = st.lists(st.fixed_dictionaries({}, optional=LATER).filter(bool), min_size=1, max_size=3)
+
+
 @NASTY
-@given(text=NOTES, title=TITLES, tags=TAGS, body=st.none() | NOTES, path=st.sampled_from(["a.md", "", "b/CON.md"]))
-@example(text="---\nkey: [\n---\n", title="x", tags=["a"], body=None, path="a.md")
-@example(text="body", title="x", tags=[], body="---\ntitle: no\n---\n", path="a.md")
-@example(text="---\ntitle: &a x\nother: *a\n---\n", title="y", tags=["a"], body=None, path="a.md")
-def test_a_changed_note_goes_out_and_comes_in_again_as_it_is(owner, text, title, tags, body, path):
+@given(text=NOTES, changes=CHANGES)
+@example(text="---\nkey: [\n---\n", changes=[{"title": "x", "tags": ["a"], "path": "a.md"}])
+@example(text="body", changes=[{"title": "x", "body": "---\ntitle: no\n---\n"}])
+@example(text="---\ntitle: &a x\nother: *a\n---\n", changes=[{"title": "y", "tags": ["a"]}, {"path": ""}])
+@example(text="\ufeffx", changes=[{"tags": ["a"]}, {"tags": []}])
+@example(text="---\r\ntitle: x\r\n---\r\n", changes=[{"body": "y"}, {"title": "a"}])
+def test_a_changed_note_goes_out_and_comes_in_again_as_it_is(owner, text, changes):
     workspace = new_workspace(owner)
-    import_files(workspace, {"a.md": text.encode()}, owner)
-    values = {"title": title, "tags": tags, "path": path} | ({} if body is None else {"body": body})
-    note = update_note(Note.objects.get(workspace=workspace), base_version=1, cause=by(owner), **values)
-    data = archive(workspace)
-    assert import_archive(workspace, data, owner).changes_nothing
-    assert unpacked(workspace, data, owner).changes_nothing
-    other = new_workspace(owner)
-    report = import_archive(other, data, owner)
-    assert not report.refused
+    import_files(workspace, {"a.md": text.encode(), "beside.bin": b"x"}, owner)
+    note = Note.objects.get(workspace=workspace)
+    with exported_folder(workspace) as folder:
+        for values in changes:
+            note = update_note(note, base_version=note.version, cause=by(owner), **values)
+            write_folder(folder, workspace, {})
+        data = archive(workspace)
+        assert tree(folder) == entries(data)
+        before = traces(workspace)
+        assert import_archive(workspace, data, owner).changes_nothing
+        assert import_vault(workspace, folder, actor=owner).changes_nothing
+        assert traces(workspace) == before
+        other = new_workspace(owner)
+        assert not import_vault(other, folder, actor=owner).refused
     copy = Note.objects.get(workspace=other)
     assert (copy.title, copy.tags, copy.aliases, copy.body[-len(note.body) :]) == (
         note.title, note.tags, note.aliases, note.body[-len(note.body) :],
@@ -243,14 +302,73 @@ def test_two_writers_do_not_tear_an_archive(workspace, owner, notes):
     assert set(entries(archive(workspace))) > set(entries(before))
 
 
+def test_an_export_stays_whole_while_another_writes_as_fast_as_it_can(workspace, owner, tmp_path):
+    """Each write changes two notes at once: an export that saw the one and not the other would be torn."""
+    news = [NewNote(f"{number:03}", "0", f"{number:03}.md") for number in range(400)]
+    pairs = create_notes(workspace, news, cause=by(owner))
+    first, last = pairs[0], pairs[-1]
+    over, written = Event(), Event()
+
+    def write():
+        try:
+            for number in count(1):
+                values = {"body": str(number)}
+                changes = [NoteChange(note.id, number, values) for note in (first, last)]
+                change_notes(workspace.id, changes, cause=by(owner))
+                if number == 3:
+                    written.set()
+                if over.is_set():
+                    return number
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            assert written.wait(30)
+            exports = []
+            for _ in range(5):
+                data = entries(archive(workspace))
+                write_folder(tmp_path / "out", workspace, {})
+                exports += [data, tree(tmp_path / "out")]
+        finally:
+            over.set()
+        assert writing.result(timeout=30) > 3
+    assert all(files["000.md"] == files["399.md"] for files in exports)
+    assert len({files["000.md"] for files in exports}) > 1
+
+
+def test_the_order_in_which_notes_came_does_not_show(owner):
+    """Nor whether the last of them came long after the first: but their ids do, so the manifest aside."""
+    files = {f"{name}.md": name.encode() for name in ("b", "A", "a", "é", "e\u0301", "c?", "c:")}
+    made = []
+    for names in (sorted(files), sorted(files, reverse=True)):
+        workspace = new_workspace(owner)
+        for name in names:
+            import_files(workspace, {name: files[name]}, owner)
+        data = entries(archive(workspace))
+        del data["manifest.json"]
+        made.append(list(data.items()))
+    assert made[0] == made[1]
+
+
 def test_the_demo_vault_comes_back(workspace, owner):
     vault = Path(kjxlkj.__file__).parent / "demo" / "vault"
     import_vault(workspace, vault, actor=owner)
     assert originals(archive(workspace)) == tree(vault)
 
 
-@pytest.mark.parametrize("name", ["18f-blog", "flancia-garden"])
-def test_a_real_vault_comes_back(workspace, owner, name):
+def test_a_vault_that_is_a_folder_can_be_exported_into(workspace, owner, tmp_path):
+    """What is there already is taken over."""
+    vault = Path(kjxlkj.__file__).parent / "demo" / "vault"
+    shutil.copytree(vault, tmp_path / "vault")
+    import_vault(workspace, tmp_path / "vault", actor=owner)
+    assert write_folder(tmp_path / "vault", workspace, {}).written == 0
+    assert {path: data for path, data in tree(tmp_path / "vault").items() if path != "manifest.json"} == tree(vault)
+
+
+@pytest.mark.parametrize("name", ["18f-blog", "digitalgov", "flancia-garden", "windows-driver-docs"])
+def test_a_real_vault_comes_back(workspace, owner, name, tmp_path):
     corpus = CORPORA / f"{name}.zip"
     if not corpus.exists():
         pytest.skip(f"{corpus.name} is not there")
@@ -262,7 +380,16 @@ def test_a_real_vault_comes_back(workspace, owner, name):
     went = originals(data)
     assert len(went) == report.created + report.attachments_stored == len(came) - report.skipped
     assert all(came[path] == content for path, content in went.items())
+    before = traces(workspace)
     assert import_archive(workspace, data, owner).changes_nothing
+    write_folder(tmp_path / "out", workspace, {})
+    assert tree(tmp_path / "out") == entries(data)
+    assert import_vault(workspace, tmp_path / "out", actor=owner).changes_nothing
+    assert write_folder(tmp_path / "out", workspace, {}).written == 0
+    assert traces(workspace) == before
+    other = new_workspace(owner)
+    assert not import_vault(other, tmp_path / "out", actor=owner).refused
+    assert said(other) == said(workspace)
 
 
 def test_a_block_at_its_largest_takes_no_more_and_the_manifest_tells_the_rest(workspace, owner):
