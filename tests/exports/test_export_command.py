@@ -36,7 +36,7 @@ def test_it_takes_a_filter(notes, tmp_path):
     ("args", "said"),
     [
         (["--filter", "{"], "not JSON"),
-        (["--filter", '{"colour": 1}'], "colour"),
+        (["--filter", '{"colour": 1}'], r"\$\.colour: .*\[RULE_INVALID\]"),
         (["--filter", "[]"], "expected an object"),
         (["--as", "nobody@example.com"], "no active account"),
     ],
