@@ -56,7 +56,7 @@ def compare(plan: Sequence[Planned], former: Former, tool: str, tree: Tree) -> C
         elif (
             status
             and record
-            and _is_known(source, record, is_same_tool)
+            and _is_known(source, record, status.st_mtime_ns, is_same_tool)
             and tree.holds(path, record, status, time_of(source))
         ):
             found.unchanged += 1
@@ -91,15 +91,16 @@ def _pairs(plan: Sequence[Planned], records: Iterator[Record]) -> Iterator[tuple
         number, record = number + 1, next(records, None)
 
 
-def _is_known(source: Source, record: Record, is_same_tool: bool) -> bool:
-    """Whether the content is the recorded one. A note's version is not enough: a restored database counts anew."""
+def _is_known(source: Source, record: Record, time: int, is_same_tool: bool) -> bool:
+    """Whether the content is the recorded one. A note's version is not enough: a database that was set back counts
+    anew. When it was written tells, by the time of the file (`time`) or, if that was touched, by the record."""
     if source.sha256:
         return record["sha256"] == source.sha256 and not {"id", "original_path"} & record.keys()
     return (
         is_same_tool
         and record.get("version") == source.version
-        and record.get("id") == str(source.id)
-        and record.get("updated_at") == source.updated_at
+        and str(record.get("id")).replace("-", "") == source.id.hex()
+        and (time == time_of(source) or record.get("updated_at") == source.updated_at)
     )
 
 

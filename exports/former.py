@@ -17,6 +17,9 @@ JOURNAL = f"{STAGE}/{MANIFEST}"
 """The next manifest, as it grows: a file's line is in it before the file is in its place."""
 
 
+_decode = json.JSONDecoder().raw_decode
+
+
 class Disordered(Exception):
     """A manifest is not laid out as we lay it out."""
 
@@ -46,7 +49,7 @@ class Former:
         last = ""
         for line in self.lines():
             try:
-                record = _checked(json.loads(line.decode()))
+                record = _checked(_decode(line.decode())[0])
             except ValueError as error:
                 raise Disordered from error
             path = record["path"]

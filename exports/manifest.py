@@ -10,6 +10,8 @@ END = b"\n]}\n"
 
 Record = dict[str, Any]
 
+_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
+
 
 def head(about: Mapping[str, Any], count: int) -> bytes:
     return f'{_json({**about, "kjxlkj": SCHEMA, "count": count})[:-1]}, "files": ['.encode()
@@ -43,7 +45,3 @@ def lines(file: IO[bytes]) -> Iterator[bytes]:
     for line in file:
         if line.startswith(b"{"):
             yield line.rstrip(b",\r\n")
-
-
-def _json(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -41,7 +41,8 @@ def export_paths(files: Iterable[Wanted]) -> list[tuple[str, Any]]:
     """
     # What has a legal name keeps it before what would be renamed to it.
     candidates = sorted(((path := _candidate(file)) != file.path, path, file.path, file.key) for file in files)
-    folders = {folder for _, path, _, _ in candidates for folder in _folders(_fold(path))}
+    parents = {_fold(path.rpartition("/")[0]) for _, path, _, _ in candidates}
+    folders = {folder for parent in parents for folder in _folders(parent)}
     taken = {_fold(MANIFEST)}
     paths: list[tuple[str, Any]] = []
     candidates.reverse()
@@ -105,5 +106,7 @@ def _fold(path: str) -> str:
 
 
 def _folders(path: str) -> Iterable[str]:
-    while path := path.rpartition("/")[0]:
+    """The folder and all that it is in."""
+    while path:
         yield path
+        path = path.rpartition("/")[0]
