@@ -19,9 +19,12 @@ from hypothesis import strategies as st
 
 import kjxlkj
 from exports.markdown_export import write_archive, write_folder
+from kjxlkj.errors import DomainError
 from kjxlkj.ids import new_id
 from kjxlkj.notes.attachments import content_of, save_attachments, store
 from kjxlkj.notes.cause import by
+from kjxlkj.notes.checks import CHECKS
+from kjxlkj.notes.files import file_of
 from kjxlkj.notes.front_matter import parse, recall, split
 from kjxlkj.notes.importing import import_vault
 from kjxlkj.notes.models import Attachment, Note, NoteEvent, NoteLink
@@ -188,6 +191,29 @@ def test_metadata_tells_what_the_block_told_or_nothing(text):
     recalled = recall(json.loads(json.dumps(parsed.metadata)))
     if recalled is not None:
         assert (recalled.title, recalled.tags, recalled.aliases) == (parsed.title, parsed.tags, parsed.aliases)
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=NOTES.map(lambda text: f"---\n{text}\n---\n"), as_read=st.booleans())
+@example(text="---\ntitle: x\ntags: [a, b]\naliases: [Y]\n---\n", as_read=True)
+@example(text="---\ntitle: x\nTags: [q]\ntags: [a]\n---\n", as_read=False)
+@example(text="---\ntags: [b, a]\n---\n", as_read=False)
+def test_a_block_that_seems_to_tell_all_does_so(text, as_read):
+    front_matter, body = split(text)
+    parsed = parse(front_matter)
+    told = (parsed.title or "a", parsed.tags, CHECKS["aliases"](parsed.aliases))
+    title, tags, aliases = told
+    if not as_read:
+        try:  # the values as they stand, in the form in which notes have them
+            title = CHECKS["title"](parsed.metadata.get("title", title))
+            tags = CHECKS["tags"](parsed.metadata.get("tags", tags))
+            aliases = CHECKS["aliases"](parsed.metadata.get("aliases", aliases))
+        except DomainError:
+            return
+    note = Note(path="a.md", title=title, tags=tags, aliases=aliases, metadata=parsed.metadata)
+    note.front_matter, note.body = front_matter, body
+    if file_of(note) == (text, {}):
+        assert (title, tags, set(aliases)) == (told[0], told[1], set(told[2]))
 
 
 TITLES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(str.strip)
