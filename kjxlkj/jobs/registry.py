@@ -1,5 +1,6 @@
 """Which models are jobs, and what is to be done for each. Apps register theirs in `AppConfig.ready()`."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -48,6 +49,8 @@ def kinds() -> Iterator[JobKind[Any]]:
     return iter(_kinds.values())
 
 
+_HOUR_SECONDS = 3600.0
+
 # What is to be looked after again and again, wherever somebody sweeps: each quick, and safe to be called at once by
 # several hosts.
 _chores: list[Callable[[], object]] = []
@@ -60,3 +63,16 @@ def register_chore(chore: Callable[[], object]) -> None:
 
 def chores() -> Iterator[Callable[[], object]]:
     return iter(_chores)
+
+
+def hourly(task: Callable[[], object]) -> Callable[[], None]:
+    """As a chore: with each sweep it is asked for, and once an hour it is done."""
+    next_at = 0.0
+
+    def chore() -> None:
+        nonlocal next_at
+        if time.monotonic() >= next_at:
+            next_at = time.monotonic() + _HOUR_SECONDS
+            task()
+
+    return chore
