@@ -1,8 +1,9 @@
 """Exports over HTTP."""
 
-from django.http import FileResponse
+from django.db.models import QuerySet
+from django.http import HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,8 +11,10 @@ from rest_framework.views import APIView
 from rest_framework.viewsets import GenericViewSet
 
 from exports import services
-from exports.models import ExportJob, ExportKind
-from exports.serializers import ExportOut, ExportQuery, MarkdownExportIn
+from exports.artifacts import delete_artifact
+from exports.handing_out import hand_out
+from exports.models import AuditEntry, ExportJob
+from exports.serializers import AuditOut, AuditQuery, ExportOut, ExportQuery, MarkdownExportIn
 from kjxlkj.api import (
     AnyAccept,
     NoParameters,
@@ -21,8 +24,9 @@ from kjxlkj.api import (
     read_query,
     workspace_for,
 )
+from kjxlkj.downloads import DownloadQuery
 from kjxlkj.workspaces.models import Workspace
-from kjxlkj.workspaces.roles import Right, may, require, scoped
+from kjxlkj.workspaces.roles import Right, require, scoped
 
 
 class ExportViewSet(WorkspaceScoped, GenericViewSet[ExportJob]):
@@ -39,7 +43,7 @@ class ExportViewSet(WorkspaceScoped, GenericViewSet[ExportJob]):
     def list(self, request: Request) -> Response:
         asked = read_query(request, ExportQuery)
         if workspace_id := asked.get("workspace_id"):
-            self._check(workspace_for(acting_user(request), workspace_id, Right.READ))
+            _check(request, workspace_for(acting_user(request), workspace_id, Right.READ))
         rows = scoped(ExportJob.objects.filter(**asked), request.user, Right.MANAGE)
         return self.get_paginated_response(ExportOut(self.paginate_queryset(rows), many=True).data)
 
@@ -59,20 +63,27 @@ class ExportViewSet(WorkspaceScoped, GenericViewSet[ExportJob]):
         return Response(ExportOut(job).data, 202)
 
     @extend_schema(
+        parameters=[DownloadQuery],
         responses={
             (200, "application/zip"): OpenApiTypes.BINARY,
             (200, "application/octet-stream"): OpenApiTypes.BINARY,
-        }
+            (206, "application/octet-stream"): OpenApiTypes.BINARY,
+            302: OpenApiResponse(description="Where files are in a bucket: to a link that opens for a few minutes."),
+        },
     )
     @action(detail=True)
-    def artifact(self, request: Request, pk: str) -> FileResponse:
-        """The archive, or the backup. 409 EXPORT_NOT_READY while it is being made."""
+    def artifact(self, request: Request, pk: str) -> HttpResponseBase:
+        """The archive, or the backup, or a range of it. 409 EXPORT_NOT_READY while it is being made, EXPORT_GONE when
+        it was deleted."""
+        asked = read_query(request, DownloadQuery)
+        return hand_out(request, self._job(), actor=acting_user(request), stream=asked["stream"])
+
+    @extend_schema(operation_id="admin_export_artifact_delete", request=None, responses=ExportOut)
+    @artifact.mapping.delete
+    def delete_artifact(self, request: Request, pk: str) -> Response:
+        """Take the file out of the storage, for good. The export stays, with `deleted_at`."""
         read_query(request)
-        job = self._job()
-        content_type = "application/octet-stream" if job.kind == ExportKind.SQL else "application/zip"
-        return FileResponse(
-            services.open_artifact(job), as_attachment=True, filename=job.filename, content_type=content_type
-        )
+        return Response(ExportOut(delete_artifact(self._job(), actor=acting_user(request))).data)
 
     @extend_schema(request=NoParameters, responses=ExportOut)
     @action(detail=True, methods=["post"])
@@ -96,13 +107,8 @@ class ExportViewSet(WorkspaceScoped, GenericViewSet[ExportJob]):
         job: ExportJob = self.get_object()
         # A backup has no workspace; only superusers see it at all.
         if job.workspace is not None:
-            self._check(job.workspace)
+            _check(self.request, job.workspace)
         return job
-
-    def _check(self, workspace: Workspace) -> None:
-        user = acting_user(self.request)
-        if not may(user, workspace, Right.MANAGE):
-            require(user, workspace, Right.MANAGE)
 
 
 class BackupView(APIView):
@@ -113,3 +119,31 @@ class BackupView(APIView):
         job = services.request_backup(actor=acting_user(request))
         job.refresh_from_db()
         return Response(ExportOut(job).data, 202)
+
+
+class AuditViewSet(WorkspaceScoped, GenericViewSet[AuditEntry]):
+    """Who asked for exports, fetched, checked, restored and deleted them. For those who may export."""
+
+    queryset = AuditEntry.objects.all()
+    serializer_class = AuditOut
+    ordering = ("-at", "-id")
+
+    def get_queryset(self) -> QuerySet[AuditEntry]:
+        return scoped(AuditEntry.objects.all(), self.request.user, Right.MANAGE)
+
+    @extend_schema(parameters=[AuditQuery])
+    def list(self, request: Request) -> Response:
+        asked = read_query(request, AuditQuery)
+        if workspace_id := asked.get("workspace_id"):
+            _check(request, workspace_for(acting_user(request), workspace_id, Right.READ))
+        wanted = {_AUDIT_LOOKUPS.get(name, name): value for name, value in asked.items()}
+        rows = self.get_queryset().filter(**wanted)
+        return self.get_paginated_response(AuditOut(self.paginate_queryset(rows), many=True).data)
+
+
+_AUDIT_LOOKUPS = {"export_id": "job_id", "since": "at__gte", "until": "at__lt"}
+
+
+def _check(request: Request, workspace: Workspace) -> None:
+    """What was made before the archiving of a workspace stays to be had."""
+    require(acting_user(request), workspace, Right.MANAGE, archived=True)

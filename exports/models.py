@@ -97,6 +97,13 @@ class AuditEntry(models.Model):
     at = models.DateTimeField(db_default=Now())
     action = models.CharField(max_length=16, choices=AuditAction.choices)
     job = models.ForeignKey(ExportJob, null=True, on_delete=models.PROTECT, related_name="audit")
+    workspace = models.ForeignKey(
+        Workspace,
+        null=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="Whose export it was; none for what is of the whole instance.",
+    )
     actor = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+", help_text="None: by itself.")
     via = models.CharField(max_length=16, help_text="api, admin, command, rule or retention.")
     address = models.GenericIPAddressField(null=True, help_text="Where the request came from.")
@@ -109,7 +116,10 @@ class AuditEntry(models.Model):
         constraints = [
             models.CheckConstraint(condition=Q(action__in=AuditAction.values), name="audit_action_known"),
         ]
-        indexes = [models.Index(fields=["-at", "-id"], name="audit_recent")]
+        indexes = [
+            models.Index(fields=["-at", "-id"], name="audit_recent"),
+            models.Index(fields=["workspace", "-at", "-id"], name="audit_of_workspace"),
+        ]
         triggers = [pgtrigger.Protect(name="audit_append_only", operation=pgtrigger.Update | pgtrigger.Delete)]
 
     def __str__(self) -> str:

@@ -3,26 +3,27 @@
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import IO, Any
 from zoneinfo import ZoneInfo
 
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
 from automation.models import Run
+from exports.artifacts import clear_attempts, folder_of, gone, require_artifact, require_right
+from exports.audit import record
 from exports.markdown_export import write_archive
-from exports.models import ExportJob, ExportKind
+from exports.models import AuditAction, ExportJob, ExportKind
 from exports.sql_backup import write_backup
 from kjxlkj.errors import Conflict
 from kjxlkj.jobs import services as jobs
 from kjxlkj.jobs.lease import Lease
 from kjxlkj.jobs.models import LONG_QUEUE, JobStatus
+from kjxlkj.jobs.outcomes import Retry
 from kjxlkj.notes.attachments import CHUNK_BYTES
 from kjxlkj.notes.filters import condition_q
-from kjxlkj.storing import keep, staged
+from kjxlkj.storing import StorageFault, keep, staged, storage_faults
 from kjxlkj.workspaces.events import NewEvent, record_for_each
 from kjxlkj.workspaces.models import User, Workspace
 from kjxlkj.workspaces.roles import Right, require, require_superuser
@@ -49,7 +50,8 @@ def queue_markdown_export(
             run=run,
             condition_json=dict(condition),
             created_by=created_by,
-        )
+        ),
+        by_rule=run is not None,
     )
 
 
@@ -62,19 +64,20 @@ def request_backup(*, actor: User) -> ExportJob:
 @transaction.atomic
 def queue_backup(*, created_by: User | None, run: Run | None = None) -> ExportJob:
     """As `request_backup`, for a rule, which only a superuser can have written."""
-    return _queued(ExportJob(kind=ExportKind.SQL, run=run, created_by=created_by))
+    return _queued(ExportJob(kind=ExportKind.SQL, run=run, created_by=created_by), by_rule=run is not None)
 
 
-def _queued(job: ExportJob) -> ExportJob:
+def _queued(job: ExportJob, *, by_rule: bool = False) -> ExportJob:
     job.queue = LONG_QUEUE
     job.save(force_insert=True)
     jobs.enqueue(job)
+    record(AuditAction.REQUESTED, job=job, actor=job.created_by, via="rule" if by_rule else None)
     return job
 
 
 def cancel_export(job: ExportJob, *, actor: User) -> ExportJob:
     """Raises `Conflict` JOB_FINISHED and errors of `roles.require`."""
-    _require(actor, job)
+    require_right(actor, job)
     jobs.cancel(job, detail=f"cancelled by {actor}")
     job.refresh_from_db()
     return job
@@ -83,7 +86,7 @@ def cancel_export(job: ExportJob, *, actor: User) -> ExportJob:
 @transaction.atomic
 def retry_export(job: ExportJob, *, actor: User) -> ExportJob:
     """A new export of the same. Raises `Conflict` EXPORT_NOT_FAILED, `ConditionInvalid`, errors of `roles.require`."""
-    _require(actor, job)
+    require_right(actor, job)
     job = ExportJob.objects.select_for_update(no_key=True, of=["self"]).select_related("workspace").get(pk=job.pk)
     if job.status != JobStatus.FAILED:
         raise Conflict("EXPORT_NOT_FAILED", f"The export is {job.status}; only a failed export can be tried again.")
@@ -99,24 +102,14 @@ def retry_export(job: ExportJob, *, actor: User) -> ExportJob:
     )
 
 
-def _require(actor: User, job: ExportJob) -> None:
-    """The right to order such a job. A backup is of no workspace, but of all of them."""
-    if job.workspace is None:
-        require_superuser(actor)
-    else:
-        require(actor, job.workspace, Right.MANAGE, archived=True)
-
-
 def open_artifact(job: ExportJob) -> IO[bytes]:
-    """The finished archive. Raises `Conflict` EXPORT_NOT_READY, EXPORT_FAILED or EXPORT_GONE."""
-    if job.status == JobStatus.FAILED:
-        raise Conflict("EXPORT_FAILED", f"The export failed: {job.error_code}. Ask for a new one.")
-    if job.status != JobStatus.SUCCEEDED:
-        raise Conflict("EXPORT_NOT_READY", f"The export is {job.status}. Ask again when it has succeeded.")
+    """What the export made, to be read here. Raises `Conflict` as `require_artifact`, `StorageFault`."""
+    require_artifact(job)
     try:
-        artifact: IO[bytes] = job.file.open("rb")
+        with storage_faults():
+            artifact: IO[bytes] = job.file.open("rb")
     except FileNotFoundError as error:
-        raise Conflict("EXPORT_GONE", "The archive is not in the storage any more. Ask for a new one.") from error
+        raise gone() from error
     return artifact
 
 
@@ -125,18 +118,28 @@ def open_artifact(job: ExportJob) -> IO[bytes]:
 
 def work(job: ExportJob, lease: Lease) -> None:
     """Make the artifact. It is the job's, whole and named, before the job is said to have succeeded."""
-    folder = f"exports/{job.pk}"
-    _clear(folder)
+    try:
+        with storage_faults():
+            _make(job, lease)
+    except StorageFault as fault:
+        if fault.may_pass:
+            raise Retry(fault.code, fault.message) from fault
+        raise
+    # Before the job's last step, which the database refuses to a job without an artifact.
+    with transaction.atomic(durable=True):
+        lease.guard()
+        job.save(update_fields=["file", "filename", "size", "sha256", "summary_json"])
+
+
+def _make(job: ExportJob, lease: Lease) -> None:
+    clear_attempts(job)
     make = _write_backup if job.kind == ExportKind.SQL else _write_archive
     with staged() as file:
         job.filename, job.summary_json = make(job, lease, file)
         job.size, job.sha256 = file.seek(0, os.SEEK_END), _sha256(file)
         # The token in the name: a worker that was thought dead and comes back cannot touch a later one's file.
-        job.file = keep(file, f"{folder}/{lease.token}{os.path.splitext(job.filename)[1]}")
-    # Before the job's last step, which the database refuses to a job without an artifact.
-    with transaction.atomic(durable=True):
-        lease.guard()
-        job.save(update_fields=["file", "filename", "size", "sha256", "summary_json"])
+        name = f"{folder_of(job)}/{lease.token}{os.path.splitext(job.filename)[1]}"
+        job.file = keep(file, name, lease.check)
 
 
 def _write_archive(job: ExportJob, lease: Lease, file: IO[bytes]) -> tuple[str, dict[str, Any]]:
@@ -158,13 +161,6 @@ def _write_backup(job: ExportJob, lease: Lease, file: IO[bytes]) -> tuple[str, d
 
     manifest = write_backup(file, on_progress)
     return f"kjxlkj-{timezone.now().date().isoformat()}.dump", manifest
-
-
-def _clear(folder: str) -> None:
-    """What an attempt that was cut off has left."""
-    with suppress(FileNotFoundError):
-        for name in default_storage.listdir(folder)[1]:
-            default_storage.delete(f"{folder}/{name}")
 
 
 def _sha256(file: IO[bytes]) -> str:

@@ -28,6 +28,20 @@ def _words(name: str, default: str = "") -> list[str]:
     return [word.strip() for word in os.environ.get(name, default).split(",") if word.strip()]
 
 
+def _count(name: str, default: int) -> int:
+    given = os.environ.get(name, "").strip() or str(default)
+    if not re.fullmatch(r"[0-9]{1,9}", given):
+        raise ImproperlyConfigured(f"{name}: {given!r} is not a number of 0 or more.")
+    return int(given)
+
+
+def _address_or_none(name: str) -> str | None:
+    given = os.environ.get(name, "").strip()
+    if given and not re.fullmatch(r"https?://[!-~]+", given):
+        raise ImproperlyConfigured(f"{name}: {given!r} is no address. Write it as in 'https://notes.example.com/'.")
+    return given or None
+
+
 # Everything that is not code: database, attachments, exports, secret key.
 DATA_DIR = Path(os.environ.get("KJXLKJ_DATA_DIR") or BASE_DIR / "var").expanduser().resolve()
 
@@ -47,6 +61,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
+# How many proxies of one's own stand before the web server: each adds to X-Forwarded-For who came to it, and only
+# what they have added is believed. 0: whoever connects is who asks.
+PROXIES = _count("KJXLKJ_PROXIES", 0)
 SECURE_REFERRER_POLICY = "same-origin"
 
 INSTALLED_APPS = [
@@ -77,6 +94,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "kjxlkj.request_id.RequestIdMiddleware",
+    "kjxlkj.origin.OriginMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -165,6 +183,7 @@ LOGIN_REDIRECT_URL = "home"
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_CLIENT_IP_CALLABLE = "kjxlkj.origin.address_of"
 AXES_USERNAME_FORM_FIELD = "username"
 AXES_USERNAME_CALLABLE = "kjxlkj.workspaces.login.counted_name"
 AXES_RESET_ON_SUCCESS = True
@@ -198,10 +217,30 @@ CONTENT_SECURITY_POLICY = {
 # --- Files ------------------------------------------------------------------------------------------------------
 # Private: nothing below this folder is served but through a view that asks who is there.
 MEDIA_ROOT = DATA_DIR / "files"
+
+
+def _storage() -> dict[str, Any]:
+    """Where attachments and exports are: in a folder, or in a bucket, whose keys boto3 finds by itself."""
+    bucket = os.environ.get("KJXLKJ_S3_BUCKET", "").strip()
+    if not bucket:
+        return {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}", bucket):
+        raise ImproperlyConfigured(f"KJXLKJ_S3_BUCKET: {bucket!r} is no bucket's name. Give the name alone.")
+    options = {
+        "bucket_name": bucket,
+        "location": os.environ.get("KJXLKJ_S3_PREFIX", "").strip().strip("/"),
+        "endpoint_url": _address_or_none("KJXLKJ_S3_ENDPOINT_URL"),
+        "region_name": os.environ.get("KJXLKJ_S3_REGION", "").strip() or None,
+    }
+    return {"BACKEND": "kjxlkj.s3.S3", "OPTIONS": options}
+
+
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": _storage(),
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
 }
+# How long a link into the bucket opens a download. 0: no links, everything goes through us.
+S3_LINK_SECONDS = _count("KJXLKJ_S3_LINK_SECONDS", 300)
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 # A note of the largest size, escaped as JSON, with room to spare.
@@ -294,13 +333,6 @@ _llm_cost = _number_or_none("KJXLKJ_LLM_COST_PER_DAY")
 LLM_COST_PER_DAY = None if _llm_cost is None else Decimal(str(_llm_cost))
 
 
-def _address_or_none(name: str) -> str | None:
-    given = os.environ.get(name, "").strip()
-    if given and not re.fullmatch(r"https?://[!-~]+", given):
-        raise ImproperlyConfigured(f"{name}: {given!r} is no address. Write it as in 'https://notes.example.com/'.")
-    return given or None
-
-
 # OpenRouter lists applications by their address. Where an installation is, is told to nobody unless somebody says so.
 OPENROUTER_REFERER = _address_or_none("KJXLKJ_OPENROUTER_REFERER")
 
@@ -360,6 +392,13 @@ JOB_GRACE_SECONDS = float(os.environ.get("KJXLKJ_JOB_GRACE_SECONDS", 20))
 
 # Finished runs that are kept of each rule and kind of result; of what people decided about, all are.
 RUNS_KEPT = int(os.environ.get("KJXLKJ_RUNS_KEPT", 200))
+
+# Backups, and Markdown archives of each workspace, that are kept, and for how many days. 0: no such limit. The last one
+# is kept in any case, and so is the last backup that was restored to check it.
+KEEP_BACKUPS = _count("KJXLKJ_KEEP_BACKUPS", 14)
+KEEP_BACKUPS_DAYS = _count("KJXLKJ_KEEP_BACKUPS_DAYS", 90)
+KEEP_ARCHIVES = _count("KJXLKJ_KEEP_ARCHIVES", 10)
+KEEP_ARCHIVES_DAYS = _count("KJXLKJ_KEEP_ARCHIVES_DAYS", 30)
 
 # Whether each decision keeps how long it took, by key or by click, and how much of the proposal was edited.
 REVIEW_TIMES = _flag("KJXLKJ_REVIEW_TIMES", default=True)

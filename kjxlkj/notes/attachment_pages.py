@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_GET, require_safe
 
@@ -33,15 +33,15 @@ def show(request: HttpRequest, attachment_id: UUID) -> HttpResponse:
 
 
 @require_safe
-def file(request: HttpRequest, attachment_id: UUID) -> FileResponse:
+def file(request: HttpRequest, attachment_id: UUID) -> HttpResponseBase:
     try:
-        return as_download(get_object_or_404(_attachments(request), pk=attachment_id))
+        return as_download(request, get_object_or_404(_attachments(request), pk=attachment_id))
     except NotFound as error:
         raise Http404(error.message) from error
 
 
 @require_safe
-def picture(request: HttpRequest, attachment_id: UUID) -> FileResponse | HttpResponse:
+def picture(request: HttpRequest, attachment_id: UUID) -> HttpResponseBase:
     try:
         return as_picture(request, get_object_or_404(_attachments(request), pk=attachment_id))
     except NotFound as error:

@@ -6,14 +6,16 @@ SVG run scripts, and a PDF brings its reader's faults along.
 
 import mimetypes
 import re
-from typing import cast
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from django.db.models.fields.files import FieldFile
-from django.http import FileResponse, HttpRequest, HttpResponse
-from django.utils.cache import get_conditional_response
+from django.http import HttpRequest, HttpResponseBase
+from rest_framework.request import Request
 
+from kjxlkj.downloads import Download, answer
 from kjxlkj.errors import NotFound
 from kjxlkj.notes.models import Attachment
+from kjxlkj.storing import open_at
 
 # A browser holds a picture unpacked; larger ones are for a program of their own.
 PICTURE_MAX_BYTES = 20 * 1024 * 1024
@@ -38,50 +40,50 @@ def is_picture(path: str, size: int) -> bool:
     return size <= PICTURE_MAX_BYTES and _PICTURE_NAME.search(path) is not None
 
 
-def as_download(attachment: Attachment) -> FileResponse:
-    """Raises `NotFound` ATTACHMENT_NOT_FOUND where the storage has lost the content."""
+def as_download(request: HttpRequest | Request, attachment: Attachment, *, stream: bool = False) -> HttpResponseBase:
+    """Raises `NotFound` ATTACHMENT_NOT_FOUND where the storage has lost the content, `StorageFault`."""
     guessed, encoding = mimetypes.guess_type(_name(attachment))
-    passive = guessed and not encoding and _PASSIVE.fullmatch(guessed)
-    return _response(attachment, guessed if passive else None, as_attachment=True)
+    passive = guessed if guessed and not encoding and _PASSIVE.fullmatch(guessed) else None
+    return _answer(request, attachment, passive, as_attachment=True, stream=stream)
 
 
-def as_picture(request: HttpRequest, attachment: Attachment) -> FileResponse | HttpResponse:
+def as_picture(request: HttpRequest, attachment: Attachment) -> HttpResponseBase:
     """To be shown in a page; what is no raster picture is a download nevertheless. Raises as `as_download` does."""
-    etag = f'"{attachment.sha256}"'
-    if (known := get_conditional_response(request, etag=etag)) is not None:
-        return known
     kind = _picture_kind(attachment)
-    response = _response(attachment, kind, as_attachment=False) if kind else as_download(attachment)
-    response["ETag"] = etag
-    # Asked for again each time: whoever has left the workspace gets nothing.
-    response["Cache-Control"] = "private, no-cache"
-    return response
+    # Through this server wherever it is kept: pages show nothing of elsewhere.
+    return _answer(request, attachment, kind, as_attachment=kind is None, stream=True)
 
 
 def _picture_kind(attachment: Attachment) -> str | None:
     if not is_picture(attachment.path, attachment.size):
         return None
-    with _opened(attachment) as content:
+    with _lost_is_told(), open_at(attachment.file.name, 0, min(_HEAD_BYTES, attachment.size)) as content:
         head = content.read(_HEAD_BYTES)
     return next((kind for kind, pattern in _PICTURE_HEAD.items() if pattern.match(head)), None)
 
 
-def _response(attachment: Attachment, kind: str | None, *, as_attachment: bool) -> FileResponse:
-    response = FileResponse(
-        _opened(attachment),
-        as_attachment=as_attachment,
-        filename=_name(attachment),
-        content_type=kind or "application/octet-stream",
+def _answer(
+    request: HttpRequest | Request, attachment: Attachment, kind: str | None, *, as_attachment: bool, stream: bool
+) -> HttpResponseBase:
+    download = Download(
+        attachment.file.name,
+        _name(attachment),
+        kind or "application/octet-stream",
+        attachment.size,
+        attachment.sha256,
+        as_attachment,
     )
+    with _lost_is_told():
+        response = answer(request, download, stream=stream)
     response["Content-Security-Policy"] = "sandbox; default-src 'none'"
-    response["X-Content-Type-Options"] = "nosniff"
     response["Cross-Origin-Resource-Policy"] = "same-origin"
     return response
 
 
-def _opened(attachment: Attachment) -> FieldFile:
+@contextmanager
+def _lost_is_told() -> Iterator[None]:
     try:
-        return cast(FieldFile, attachment.file.open("rb"))
+        yield
     except FileNotFoundError as error:
         raise NotFound(
             "ATTACHMENT_NOT_FOUND", "The file's content is missing from the storage. Import it again."

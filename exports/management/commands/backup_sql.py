@@ -8,6 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from exports.audit import record_file
+from exports.models import ExportKind
 from exports.services import request_backup
 from exports.sql_backup import write_backup
 from kjxlkj.errors import DomainError
@@ -61,6 +63,7 @@ def _write(target: Path, actor: User) -> str:
     with whole_file(beside) as file:
         told = {"sha256": digest, "size": size, **manifest}
         file.write(json.dumps(told, indent=2, ensure_ascii=False).encode())
+    record_file(ExportKind.SQL, target, actor=actor)
     rows = sum(manifest["tables"].values())
     return f"{rows} rows of {len(manifest['tables'])} tables are in {target} ({size:,} bytes, sha256 {digest})."
 

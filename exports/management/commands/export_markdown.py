@@ -9,7 +9,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
+from exports.audit import record_file
 from exports.markdown_export import write_archive, write_folder
+from exports.models import ExportKind
 from exports.updating import Outcome
 from kjxlkj.errors import DomainError
 from kjxlkj.storing import whole_file
@@ -48,9 +50,12 @@ class Command(BaseCommand):
             raise CommandError("--dry-run: it is for folders; an archive is always written whole.", returncode=2)
         try:
             workspace = workspace_at_console(options["workspace"])
-            require(actor_at_console(options["email"]), workspace, Right.MANAGE)
+            actor = actor_at_console(options["email"])
+            require(actor, workspace, Right.MANAGE)
             export = self._archive if is_archive else self._folder
             export(target, workspace, json.loads(options["filter"]), options)
+            if not options["dry_run"]:
+                record_file(ExportKind.MARKDOWN, target, actor=actor, workspace=workspace)
         except json.JSONDecodeError as error:
             raise CommandError(f"--filter: not JSON ({error}).", returncode=2) from error
         except DomainError as error:

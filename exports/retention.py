@@ -1,0 +1,116 @@
+"""Artifacts that are kept no longer: the oldest of each kind and workspace, by number and by age.
+
+Never the last one of its kind, and never the last backup that was restored to check it and found well: a series of
+backups that do not come back takes away nothing that does.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, connection
+from django.db.models import BooleanField, Case, F, Q, QuerySet, Value, When, Window
+from django.db.models.functions import Now, RowNumber
+
+from exports.artifacts import clear, clear_orphans, deleting, mark_deleted
+from exports.models import ExportJob, ExportKind
+from kjxlkj.jobs.models import FINISHED, JobStatus
+from kjxlkj.storing import StorageFault
+
+logger = logging.getLogger(__name__)
+
+_AT_ONCE = 100
+_WELL = Q(verified_at__isnull=False, verification_json__ok=True)
+_LAST = Q(place=1) | Q(is_well=True, place_by_wellness=1)
+
+
+def tidy() -> None:
+    """The chore, on a thread of its own: a storage that is far away or does not answer keeps no sweep waiting."""
+    threading.Thread(target=_tidy, name="tidying exports", daemon=True).start()
+
+
+def _tidy() -> None:
+    try:
+        keep_to_limits()
+        clear_orphans()
+    except (StorageFault, DatabaseError, InterfaceError) as fault:
+        logger.warning("exports cannot be tidied, until the next try: %s", fault)
+    finally:
+        connection.close()
+
+
+def keep_to_limits() -> int:
+    """Delete what is beyond the limits, and note of the rest until when it is kept. Returns how many were deleted.
+
+    Killed half-way, it has marked what is deleted: `clear_orphans` deletes what it left in the storage.
+    """
+    deleted = 0
+    while jobs := _mark():
+        for job in jobs:
+            clear(job)
+        deleted += len(jobs)
+    return deleted
+
+
+def _mark() -> list[ExportJob]:
+    with deleting():
+        for kind, _, days in _limits():
+            _note_expiry(kind, days)
+        beyond = list(_beyond().values_list("pk", flat=True)[:_AT_ONCE])
+        # Locked by a statement of their own: rows of windows cannot be.
+        jobs = list(ExportJob.objects.filter(pk__in=beyond).select_for_update(no_key=True))
+        for job in jobs:
+            mark_deleted(job, actor=None, via="retention")
+    return jobs
+
+
+def _limits() -> Iterator[tuple[str, int, int]]:
+    """The number and the days of each kind; 0: no such limit."""
+    yield ExportKind.SQL, settings.KEEP_BACKUPS, settings.KEEP_BACKUPS_DAYS
+    yield ExportKind.MARKDOWN, settings.KEEP_ARCHIVES, settings.KEEP_ARCHIVES_DAYS
+
+
+def _beyond() -> QuerySet[ExportJob]:
+    over = Q(pk__in=[])
+    for kind, number, days in _limits():
+        if number:
+            over |= Q(kind=kind, place__gt=number)
+        if days:
+            over |= Q(kind=kind, finished_at__lt=Now() - timedelta(days=days))
+    in_use = ExportJob.objects.filter(subject__isnull=False).exclude(status__in=FINISHED).values("subject_id")
+    beyond: QuerySet[ExportJob] = _placed().filter(over & ~_LAST).exclude(pk__in=in_use).order_by("finished_at", "id")
+    return beyond
+
+
+def _note_expiry(kind: str, days: int) -> None:
+    placed = _placed().filter(kind=kind)
+    last, others = placed.filter(_LAST), placed.filter(~_LAST)
+    _expire(last, None)
+    _expire(others, F("finished_at") + timedelta(days=days) if days else None)
+
+
+def _expire(jobs: QuerySet[ExportJob], at: Any) -> None:
+    rows = ExportJob.objects.filter(pk__in=jobs.values("pk"))
+    differing = rows.filter(expires_at__isnull=False) if at is None else rows.exclude(expires_at=at)
+    differing.update(expires_at=at)
+
+
+def _placed() -> QuerySet[ExportJob]:
+    """What is there, with the place of each among its kind and workspace, the newest first."""
+    whose = [F("kind"), F("workspace_id")]
+    newest_first = [F("finished_at").desc(), F("id").desc()]
+    is_well = Case(When(_WELL, then=Value(True)), default=Value(False), output_field=BooleanField())
+    placed: QuerySet[ExportJob] = (
+        ExportJob.objects.filter(status=JobStatus.SUCCEEDED, deleted_at=None)
+        .exclude(file="")
+        .annotate(is_well=is_well)
+        .annotate(
+            place=Window(RowNumber(), partition_by=whose, order_by=newest_first),
+            place_by_wellness=Window(RowNumber(), partition_by=[*whose, F("is_well")], order_by=newest_first),
+        )
+        .order_by()
+    )
+    return placed
