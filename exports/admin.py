@@ -7,24 +7,33 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.db.models import Model, Q, QuerySet
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.template.defaultfilters import filesizeformat
-from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_POST
+from django.utils.text import capfirst
+from django.views.decorators.http import require_http_methods, require_POST
 
 from exports import services
+from exports.artifacts import delete_artifact, require_artifact
+from exports.audit_admin import AuditAdmin
+from exports.handing_out import hand_out
 from exports.models import ExportJob, ExportKind
+from exports.presentation import extent_of, file_link, has_file, kept, verified
+from exports.retention import is_last, is_last_well
+from exports.verification import request_verification
 from kjxlkj.admin_site import add_panel
 from kjxlkj.errors import DomainError
 from kjxlkj.jobs import live
-from kjxlkj.jobs.models import JobStatus
 from kjxlkj.workspaces.job_admin import ErrorCodeFilter, JobAdmin
 from kjxlkj.workspaces.models import User, Workspace
 from kjxlkj.workspaces.roles import Right, scoped
 from kjxlkj.workspaces.scoped_admin import WorkspaceFilter, actor
+
+__all__ = ["AuditAdmin", "ExportAdmin"]
+
+# Of an export's audit, that its own page shows.
+_AUDIT_SHOWN = 20
 
 
 def visible(user: object) -> QuerySet[ExportJob]:
@@ -41,21 +50,26 @@ class ExportAdmin(JobAdmin):
     cancel = staticmethod(services.cancel_export)
     retry = staticmethod(services.retry_export)
     view_right = Right.MANAGE
-    list_display = ["created_at", "kind", "workspace", "state", "archive", "expires_at"]
-    live_columns = ("state", "archive")
-    list_select_related = ["workspace"]
+    list_display = ["created_at", "kind", "workspace", "ordered_by", "state", "artifact", "kept", "verified"]
+    live_columns = ("state", "artifact", "kept", "verified")
     list_filter = [WorkspaceFilter, "kind", "status", ErrorCodeFilter]
     change_list_template = "exports/list.html"
     change_form_template = "exports/export.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ExportJob]:
-        return visible(request.user).select_related("workspace")
+        return visible(request.user).select_related("workspace", "created_by", "subject")
 
     def name_of(self, job: ExportJob) -> str:
         return job.workspace.name if job.workspace else "the whole instance"
 
     def page_context(self, request: HttpRequest, job: ExportJob) -> dict[str, Any]:
+        audit = job.audit.select_related("actor")[:_AUDIT_SHOWN]
         return {
+            "title": f"Export of {self.name_of(job)}" if job.workspace else capfirst(job.get_kind_display()),
+            "has_file": has_file(job),
+            "kept": kept(job),
+            "checked": verified(job),
+            "audit": [(entry, extent_of(entry)) for entry in audit],
             "condition": json.dumps(job.condition_json, indent=2, ensure_ascii=False) if job.condition_json else "",
             "summary": [(name.replace("_", " "), value) for name, value in job.summary_json.items() if _is_fact(value)],
             "contents": [
@@ -68,15 +82,21 @@ class ExportAdmin(JobAdmin):
             return right is not None and actor(request).is_superuser
         return super()._has(request, right, obj)
 
-    @admin.display(description="archive")
-    def archive(self, job: ExportJob) -> SafeString:
-        return live.cell("archive", job.pk, self._link(job))
+    @admin.display(description="ordered by")
+    def ordered_by(self, job: ExportJob) -> str:
+        return "a rule" if job.run_id else str(job.created_by or "–")
 
-    def _link(self, job: ExportJob) -> str:
-        if job.status != JobStatus.SUCCEEDED or not job.file:
-            return "–"
-        link = reverse("admin:exports_exportjob_download", args=[job.pk])
-        return format_html('<a href="{}">{}</a> ({})', link, job.filename or "download", filesizeformat(job.size or 0))
+    @admin.display(description="file")
+    def artifact(self, job: ExportJob) -> SafeString:
+        return live.cell("artifact", job.pk, file_link(job))
+
+    @admin.display(description="kept")
+    def kept(self, job: ExportJob) -> SafeString:
+        return live.cell("kept", job.pk, kept(job) or "–")
+
+    @admin.display(description="verified")
+    def verified(self, job: ExportJob) -> SafeString:
+        return live.cell("verified", job.pk, verified(job) or "–")
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         workspaces = scoped(Workspace.objects.all(), request.user, Right.MANAGE, path="pk")
@@ -89,6 +109,12 @@ class ExportAdmin(JobAdmin):
             path("markdown/", wrap(require_POST(self.markdown_view)), name="exports_exportjob_markdown"),
             path("sql/", wrap(require_POST(self.backup_view)), name="exports_exportjob_backup"),
             path("<uuid:job_id>/download/", wrap(self.download_view), name="exports_exportjob_download"),
+            path(
+                "<uuid:job_id>/delete-file/",
+                wrap(require_http_methods(["GET", "POST"])(self.delete_file_view)),
+                name="exports_exportjob_delete_file",
+            ),
+            path("<uuid:job_id>/verify/", wrap(require_POST(self.verify_view)), name="exports_exportjob_verify"),
             *super().get_urls(),
         ]
 
@@ -108,13 +134,40 @@ class ExportAdmin(JobAdmin):
         self.attempt(request, told, services.request_backup, actor=actor(request))
         return redirect("admin:exports_exportjob_changelist")
 
-    def download_view(self, request: HttpRequest, job_id: UUID) -> FileResponse:
+    def download_view(self, request: HttpRequest, job_id: UUID) -> HttpResponseBase:
         job = get_object_or_404(visible(request.user), pk=job_id)
         try:
-            artifact = services.open_artifact(job)
+            return hand_out(request, job, actor=actor(request))
         except DomainError as error:
-            raise Http404(error.message) from error
-        return FileResponse(artifact, as_attachment=True, filename=job.filename)
+            messages.error(request, error.message)
+            return redirect("admin:exports_exportjob_change", job_id)
+
+    def delete_file_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        job = get_object_or_404(visible(request.user).select_related("workspace"), pk=job_id)
+        if request.method == "POST":
+            self.attempt(request, f"The file {job.filename} is deleted.", delete_artifact, job, actor=actor(request))
+            return redirect("admin:exports_exportjob_change", job_id)
+        try:
+            require_artifact(job)
+        except DomainError as error:
+            refusal = error.message
+        else:
+            refusal = ""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Delete the file of an export",
+            "job": job,
+            "refusal": refusal,
+            "is_last": is_last(job),
+            "is_last_well": is_last_well(job),
+        }
+        return render(request, "exports/delete.html", context)
+
+    def verify_view(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        backup = get_object_or_404(visible(request.user), pk=job_id)
+        told = "The check is ordered: the backup is restored into a database of its own and compared."
+        check = self.attempt(request, told, request_verification, backup, actor=actor(request))
+        return redirect("admin:exports_exportjob_change", check.pk if check else job_id)
 
 
 def _is_fact(value: object) -> bool:

@@ -55,6 +55,16 @@ def keep_to_limits() -> int:
     return deleted
 
 
+def is_last(job: ExportJob) -> bool:
+    """Whether there is no newer one of its kind and workspace."""
+    return ExportJob.objects.filter(pk__in=_placed(place=1), pk=job.pk).exists()
+
+
+def is_last_well(job: ExportJob) -> bool:
+    """Whether it is the last backup that is known to come back."""
+    return ExportJob.objects.filter(pk__in=_placed(is_well=True, place_by_wellness=1), pk=job.pk).exists()
+
+
 def _mark() -> list[ExportJob]:
     with deleting():
         for kind, _, days in _limits():
@@ -73,44 +83,45 @@ def _limits() -> Iterator[tuple[str, int, int]]:
     yield ExportKind.MARKDOWN, settings.KEEP_ARCHIVES, settings.KEEP_ARCHIVES_DAYS
 
 
-def _beyond() -> QuerySet[ExportJob]:
+def _beyond() -> QuerySet[Any]:
     over = Q(pk__in=[])
     for kind, number, days in _limits():
         if number:
-            over |= Q(kind=kind, place__gt=number)
+            over |= Q(pk__in=_placed(kind=kind, place__gt=number))
         if days:
             over |= Q(kind=kind, finished_at__lt=Now() - timedelta(days=days))
     in_use = ExportJob.objects.filter(subject__isnull=False).exclude(status__in=FINISHED).values("subject_id")
-    beyond: QuerySet[ExportJob] = _placed().filter(over & ~_LAST).exclude(pk__in=in_use).order_by("finished_at", "id")
-    return beyond
+    beyond = _there().filter(over).exclude(pk__in=in_use).exclude(pk__in=_placed(_LAST))
+    return beyond.order_by("finished_at", "id")
 
 
 def _note_expiry(kind: str, days: int) -> None:
-    placed = _placed().filter(kind=kind)
-    last, others = placed.filter(_LAST), placed.filter(~_LAST)
-    _expire(last, None)
-    _expire(others, F("finished_at") + timedelta(days=days) if days else None)
+    there, last = _there().filter(kind=kind), _placed(_LAST, kind=kind)
+    there.filter(pk__in=last, expires_at__isnull=False).update(expires_at=None)
+    others = there.exclude(pk__in=last)
+    if days:
+        until = F("finished_at") + timedelta(days=days)
+        others.exclude(expires_at=until).update(expires_at=until)
+    else:
+        others.filter(expires_at__isnull=False).update(expires_at=None)
 
 
-def _expire(jobs: QuerySet[ExportJob], at: Any) -> None:
-    rows = ExportJob.objects.filter(pk__in=jobs.values("pk"))
-    differing = rows.filter(expires_at__isnull=False) if at is None else rows.exclude(expires_at=at)
-    differing.update(expires_at=at)
+def _there() -> QuerySet[Any]:
+    return ExportJob.objects.filter(status=JobStatus.SUCCEEDED, deleted_at=None).exclude(file="").order_by()
 
 
-def _placed() -> QuerySet[ExportJob]:
-    """What is there, with the place of each among its kind and workspace, the newest first."""
+def _placed(*conditions: Q, **lookups: Any) -> QuerySet[Any]:
+    """The ids of those with such a place among what is there of their kind and workspace, the newest first.
+
+    Besides places, ask for kinds alone: whatever else leaves some out gives the others another place.
+    """
     whose = [F("kind"), F("workspace_id")]
     newest_first = [F("finished_at").desc(), F("id").desc()]
     is_well = Case(When(_WELL, then=Value(True)), default=Value(False), output_field=BooleanField())
-    placed: QuerySet[ExportJob] = (
-        ExportJob.objects.filter(status=JobStatus.SUCCEEDED, deleted_at=None)
-        .exclude(file="")
-        .annotate(is_well=is_well)
-        .annotate(
-            place=Window(RowNumber(), partition_by=whose, order_by=newest_first),
-            place_by_wellness=Window(RowNumber(), partition_by=[*whose, F("is_well")], order_by=newest_first),
-        )
-        .order_by()
+    placed = _there().annotate(is_well=is_well)
+    placed = placed.annotate(
+        place=Window(RowNumber(), partition_by=whose, order_by=newest_first),
+        place_by_wellness=Window(RowNumber(), partition_by=[*whose, F("is_well")], order_by=newest_first),
     )
-    return placed
+    ids: QuerySet[Any] = placed.filter(*conditions, **lookups).values("pk")
+    return ids

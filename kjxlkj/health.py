@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from drf_spectacular.utils import extend_schema, inline_serializer
@@ -17,6 +18,7 @@ from rest_framework.views import APIView
 
 from kjxlkj.envelope import envelope
 from kjxlkj.jobs.health import snapshot
+from kjxlkj.storing import StorageFault, place, probe
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,17 @@ def check_workers() -> Check:
         return Check(True, "Workers answer.", facts)
     silent = ", ".join(facts["unserved"])
     return Check(False, f"No workers answer for: {silent}. Run manage.py supervise (manage.py up does).", facts)
+
+
+def check_storage() -> Check:
+    """Not among CHECKS: load balancers ask too often for a bucket to be written each time."""
+    try:
+        probe()
+    except (StorageFault, OSError) as fault:
+        return Check(False, str(fault))
+    except ImproperlyConfigured as error:
+        return Check(False, f"{error} Without KJXLKJ_S3_BUCKET files are in a folder.")
+    return Check(True, f"Files are written to and read from {place()}.")
 
 
 CHECKS: dict[str, Callable[[], Check]] = {

@@ -69,18 +69,21 @@ class S3(S3Storage):  # type: ignore[misc]  # shipped without types
         self._client.delete_object(**where)
         self._client.list_objects_v2(Bucket=self.bucket_name, MaxKeys=1)
 
+    @property
+    def place(self) -> str:
+        return f"bucket {self.bucket_name} at {self.endpoint_url or 'AWS'}"
+
     def explain(self, error: Exception) -> StorageFault | None:
         """What an error of boto3's means to people; None: it is no such error."""
-        place = f"bucket {self.bucket_name} at {self.endpoint_url or 'AWS'}"
         if isinstance(error, ClientError):
-            return _refusal(place, error)
+            return _refusal(self.place, error)
         if isinstance(error, NoCredentialsError | PartialCredentialsError):
             return StorageFault(
                 "STORAGE_REFUSED",
                 "There are no keys for the bucket. Give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, to workers too.",
             )
         if isinstance(error, BotoCoreError):
-            return StorageFault("STORAGE_UNAVAILABLE", f"The {place} cannot be reached: {error}", may_pass=True)
+            return StorageFault("STORAGE_UNAVAILABLE", f"The {self.place} cannot be reached: {error}", may_pass=True)
         return None
 
     @property

@@ -112,6 +112,22 @@ def open_at(name: str, start: int, length: int) -> IO[bytes]:
         return file
 
 
+def place() -> str:
+    """Where the files are, for people."""
+    return str(getattr(default_storage, "place", "") or f"folder {_local_path('')}")
+
+
+def probe() -> None:
+    """Write, read and delete something. Raises `StorageFault`, OSError."""
+    elsewhere = getattr(default_storage, "probe", None)
+    with storage_faults():
+        if elsewhere:
+            elsewhere()
+        else:
+            with staged() as file:
+                file.write(b"kjxlkj")
+
+
 def require(name: str) -> None:
     """Raises FileNotFoundError where the storage has no such file, `StorageFault`."""
     with storage_faults():

@@ -11,6 +11,7 @@ from kjxlkj.notes.cause import by
 from kjxlkj.notes.services import NewNote, create_note
 from kjxlkj.workspaces.models import Role, User
 from kjxlkj.workspaces.services import create_workspace, set_member
+from tests.bucket import KEYS, BucketServer
 
 
 @pytest.fixture(scope="session")
@@ -113,3 +114,14 @@ def connection_queries():
         return len(queries)
 
     return count
+
+
+@pytest.fixture
+def bucket(settings, monkeypatch, tmp_path):
+    """A real bucket of S3, and files in it instead of a folder."""
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "bucket").mkdir()
+    with BucketServer(tmp_path / "bucket") as server:
+        settings.STORAGES = {**settings.STORAGES, "default": server.storage}
+        yield server

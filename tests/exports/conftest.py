@@ -1,10 +1,16 @@
+import hashlib
 import io
 import json
 import zipfile
+from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.test import Client
+from django.utils import timezone
 
 from exports.markdown_export import write_archive
 from exports.models import ExportJob
@@ -16,6 +22,7 @@ from kjxlkj.notes.services import NewNote, create_note
 @pytest.fixture(autouse=True)
 def files(settings, tmp_path):
     """Attachments and artifacts of one test."""
+    settings.DATA_DIR = tmp_path
     settings.MEDIA_ROOT = tmp_path / "files"
     return settings.MEDIA_ROOT
 
@@ -73,3 +80,18 @@ def execute(job: ExportJob) -> ExportJob:
     jobs.execute("exports.exportjob", job.pk)
     job.refresh_from_db()
     return job
+
+
+def finished(kind="markdown", *, workspace=None, days_ago=0.0, verified=None, actor=None, data=b"an artifact"):
+    """An export that has ended well, with its file, without a worker. `verified`: whether it came back."""
+    job = ExportJob.objects.create(kind=kind, workspace=workspace, created_by=actor)
+    name = default_storage.save(f"exports/{job.pk}/{uuid4()}.{'dump' if kind == 'sql' else 'zip'}", ContentFile(data))
+    then = timezone.now() - timedelta(days=days_ago)
+    lease = {"lease_token": uuid4(), "lease_owner": "w", "lease_expires_at": then, "attempts": 1, "started_at": then}
+    ExportJob.objects.filter(pk=job.pk).update(status="running", **lease)
+    ExportJob.objects.filter(pk=job.pk).update(
+        status="succeeded", lease_token=None, lease_owner="", lease_expires_at=None, finished_at=then, file=name,
+        filename=f"{kind}-{days_ago:g}.zip", size=len(data), sha256=hashlib.sha256(data).hexdigest(),
+        verified_at=None if verified is None else then, verification_json={} if verified is None else {"ok": verified},
+    )  # fmt: skip
+    return ExportJob.objects.get(pk=job.pk)

@@ -1,10 +1,12 @@
 """Exports in the admin: ordered, watched and fetched by those who may, and by nobody else."""
 
 import pytest
+from django.utils.formats import date_format
 
 from exports.models import ExportJob
+from exports.retention import keep_to_limits
 from exports.services import request_backup, request_markdown_export
-from tests.exports.conftest import browser, entries, execute
+from tests.exports.conftest import browser, entries, execute, finished
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,13 +44,15 @@ def test_asking_changes_nothing(owner, workspace):
 
 def test_an_unfinished_archive_cannot_be_fetched(owner, workspace, notes):
     job = request_markdown_export(workspace, actor=owner)
-    assert browser(owner).get(f"{LIST}{job.pk}/download/").status_code == 404
+    page = browser(owner).get(f"{LIST}{job.pk}/download/", follow=True).content.decode()
+    assert "Ask again when it has succeeded" in page
 
 
-def test_an_archive_that_is_gone_from_the_storage_is_not_found(owner, workspace, notes):
+def test_an_archive_that_is_gone_from_the_storage_is_said_to_be(owner, workspace, notes):
     job = execute(request_markdown_export(workspace, actor=owner))
     job.file.storage.delete(job.file.name)
-    assert browser(owner).get(f"{LIST}{job.pk}/download/").status_code == 404
+    page = browser(owner).get(f"{LIST}{job.pk}/download/", follow=True).content.decode()
+    assert "Ask for a new export" in page
 
 
 # --- SQL backups ----------------------------------------------------------------------------------
@@ -88,3 +92,70 @@ def test_to_everybody_else_there_are_no_backups(request, superuser, workspace, r
 def test_asking_for_a_backup_changes_nothing(superuser):
     assert browser(superuser).get(f"{LIST}sql/").status_code == 405
     assert not ExportJob.objects.exists()
+
+
+# --- What is known of a file ----------------------------------------------------------------------
+
+
+def test_list_and_page_tell_size_digest_who_ordered_it_and_until_when(owner, workspace):
+    old = finished(workspace=workspace, actor=owner, days_ago=1, data=b"x" * 2048)
+    finished(workspace=workspace, actor=owner)
+    keep_to_limits()
+    old.refresh_from_db()
+    client = browser(owner)
+    until = f"until {date_format(old.expires_at, 'j M Y')}"
+    for page, digest in ((LIST, old.sha256[:12]), (f"{LIST}{old.pk}/change/", old.sha256)):
+        text = client.get(page).content.decode()
+        assert all(fact in text for fact in ("2.0\xa0KB", digest, str(owner), until)), page
+    assert "until there are newer ones" in client.get(LIST).content.decode()
+
+
+def test_a_backup_is_said_to_come_back_not_to_or_not_to_have_been_tried(superuser):
+    untried, well = finished("sql", days_ago=1), finished("sql", days_ago=2, verified=True)
+    broken = finished("sql", days_ago=3, verified=False)
+    difference = {"table": "public.notes_note", "what": "rows", "expected": 7, "found": 5}
+    ExportJob.objects.filter(pk=broken.pk).update(
+        verification_json={"ok": False, "tables": 40, "differences": [difference]}
+    )
+    client = browser(superuser)
+    listed = client.get(LIST).content.decode()
+    assert all(word in listed for word in ("not yet", "well, ", "does not come back, "))
+    assert "came back as it was written" in client.get(f"{LIST}{well.pk}/change/").content.decode()
+    page = client.get(f"{LIST}{broken.pk}/change/").content.decode()
+    assert "did not come back as it was written" in page
+    assert all(f">{value}<" in page for value in ("public.notes_note", "rows", 7, 5))
+    assert "Verification" not in client.get(f"{LIST}{untried.pk}/change/").content.decode()
+
+
+def test_a_superuser_orders_the_check_of_a_backup(superuser, owner, workspace):
+    backup = finished("sql")
+    client = browser(superuser)
+    assert f"{LIST}{backup.pk}/verify/" in client.get(f"{LIST}{backup.pk}/change/").content.decode()
+    page = client.post(f"{LIST}{backup.pk}/verify/", follow=True).content.decode()
+    check = ExportJob.objects.get(kind="verify")
+    assert (check.subject, check.created_by) == (backup, superuser)
+    assert "The check is ordered" in page
+    assert "Check of a backup" in page
+    assert f"{LIST}{backup.pk}/change/" in page
+    assert f"{LIST}{check.pk}/delete-file/" not in page
+    assert client.get(f"{LIST}{check.pk}/download/", follow=True).status_code == 200
+    assert client.get(f"{LIST}{backup.pk}/verify/").status_code == 405
+    assert browser(owner).post(f"{LIST}{backup.pk}/verify/").status_code == 404
+    assert ExportJob.objects.filter(kind="verify").count() == 1
+
+
+def test_a_backup_that_was_deleted_is_not_checked(superuser):
+    backup = finished("sql")
+    client = browser(superuser)
+    client.post(f"{LIST}{backup.pk}/delete-file/")
+    page = client.post(f"{LIST}{backup.pk}/verify/", follow=True).content.decode()
+    assert "Ask for a new export" in page
+    assert not ExportJob.objects.filter(kind="verify").exists()
+
+
+def test_an_exports_page_tells_who_did_what_with_it(owner, workspace):
+    job = finished(workspace=workspace)
+    client = browser(owner)
+    client.get(f"{LIST}{job.pk}/download/", headers={"Range": "bytes=0-3"})
+    page = client.get(f"{LIST}{job.pk}/change/").content.decode()
+    assert all(fact in page for fact in ("Downloaded", "bytes 0-3/11", "127.0.0.1", f"?export={job.pk}"))

@@ -5,11 +5,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from kjxlkj.health import EXAMINATIONS, examine
+from kjxlkj.health import EXAMINATIONS, check_storage, examine
 
 
 class Command(BaseCommand):
-    help = "Check database, migrations, workers and queues. Exit status 1 if one of them is not well."
+    help = "Check database, migrations, workers, queues, storage of files. Exit status 1 if one of them is not well."
     # The doctor is asked when things are broken: it finds that out by itself.
     requires_system_checks: list[str] = []
     requires_migrations_checks = False
@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         asked_for = [found for examination in EXAMINATIONS for found in examination.examine(options)]
-        found = asked_for or list(examine().items())
+        found = asked_for or [*examine().items(), ("storage", check_storage())]
         for name, check in found:
             mark = self.style.SUCCESS("well") if check.ok else self.style.ERROR("sick")
             self.stdout.write(f"{name}: {mark}. {check.message}")
