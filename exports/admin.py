@@ -11,7 +11,6 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
-from django.utils.text import capfirst
 from django.views.decorators.http import require_http_methods, require_POST
 
 from exports import services
@@ -50,7 +49,7 @@ class ExportAdmin(JobAdmin):
     cancel = staticmethod(services.cancel_export)
     retry = staticmethod(services.retry_export)
     view_right = Right.MANAGE
-    list_display = ["created_at", "kind", "workspace", "ordered_by", "state", "artifact", "kept", "verified"]
+    list_display = ["created_at", "what", "ordered_by", "state", "artifact", "kept", "verified"]
     live_columns = ("state", "artifact", "kept", "verified")
     list_filter = [WorkspaceFilter, "kind", "status", ErrorCodeFilter]
     change_list_template = "exports/list.html"
@@ -65,7 +64,7 @@ class ExportAdmin(JobAdmin):
     def page_context(self, request: HttpRequest, job: ExportJob) -> dict[str, Any]:
         audit = job.audit.select_related("actor")[:_AUDIT_SHOWN]
         return {
-            "title": f"Export of {self.name_of(job)}" if job.workspace else capfirst(job.get_kind_display()),
+            "title": f"Export of {self.name_of(job)}" if job.workspace else job.get_kind_display(),
             "has_file": has_file(job),
             "kept": kept(job),
             "checked": verified(job),
@@ -82,6 +81,10 @@ class ExportAdmin(JobAdmin):
             return right is not None and actor(request).is_superuser
         return super()._has(request, right, obj)
 
+    @admin.display(description="what", ordering="kind")
+    def what(self, job: ExportJob) -> str:
+        return f"{job.get_kind_display()} of {job.workspace.name}" if job.workspace else job.get_kind_display()
+
     @admin.display(description="ordered by")
     def ordered_by(self, job: ExportJob) -> str:
         return "a rule" if job.run_id else str(job.created_by or "–")
@@ -92,11 +95,11 @@ class ExportAdmin(JobAdmin):
 
     @admin.display(description="kept")
     def kept(self, job: ExportJob) -> SafeString:
-        return live.cell("kept", job.pk, kept(job) or "–")
+        return live.cell("kept", job.pk, kept(job))
 
     @admin.display(description="verified")
     def verified(self, job: ExportJob) -> SafeString:
-        return live.cell("verified", job.pk, verified(job) or "–")
+        return live.cell("verified", job.pk, verified(job))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         workspaces = scoped(Workspace.objects.all(), request.user, Right.MANAGE, path="pk")

@@ -6,8 +6,10 @@ from django.contrib import admin
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
+from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.timezone import localtime
 
 from exports.models import AuditEntry
 from exports.presentation import subject_of
@@ -49,11 +51,13 @@ class ExportFilter(LinkedFilter):
 @admin.register(AuditEntry)
 class AuditAdmin(ScopedAdmin):
     view_right = Right.MANAGE
-    list_display = ["at", "action", "what", "workspace", "who", "via", "address"]
+    change_form_template = "exports/audit_entry.html"
+    list_display = ["when", "action", "what", "workspace", "who", "via", "address"]
     list_filter = [WorkspaceFilter, "action", ActorFilter, DateFilter, ExportFilter]
+    empty_value_display = ""
     ordering = ["-at", "-id"]
     sortable_by = ()
-    fields = ("at", "action", "what", "workspace", "who", "via", "address", "request_id", "detail")
+    fields = ("when", "action", "what", "workspace", "who", "via", "address", "request_id", "detail")
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
@@ -73,6 +77,10 @@ class AuditAdmin(ScopedAdmin):
     ) -> HttpResponse:
         told = {"title": TITLE, "subtitle": None, **(extra_context or {})}
         return super().change_view(request, object_id, form_url, told)
+
+    @admin.display(description="when (UTC)", ordering="at")
+    def when(self, entry: AuditEntry) -> str:
+        return date_format(localtime(entry.at), "j M Y H:i:s")
 
     @admin.display(description="who")
     def who(self, entry: AuditEntry) -> str:

@@ -16,7 +16,7 @@ from kjxlkj.workspaces.models import User, Workspace
 class ExportKind(models.TextChoices):
     MARKDOWN = "markdown", "Markdown"
     SQL = "sql", "SQL backup"
-    VERIFY = "verify", "check of a backup"
+    VERIFY = "verify", "Check of a backup"
 
 
 class ExportJob(Job):

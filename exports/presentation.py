@@ -4,6 +4,7 @@ from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.formats import date_format
 from django.utils.html import format_html
+from django.utils.safestring import mark_safe
 
 from exports.models import AuditEntry, ExportJob, ExportKind
 from kjxlkj.jobs.models import JobStatus
@@ -16,7 +17,7 @@ def has_file(job: ExportJob) -> bool:
 def file_link(job: ExportJob) -> str:
     size = filesizeformat(job.size or 0)
     if not job.file:
-        return "–"
+        return ""
     if not has_file(job):
         return format_html("{} ({})", job.filename, size)
     link = reverse("admin:exports_exportjob_download", args=[job.pk])
@@ -32,10 +33,10 @@ def file_link(job: ExportJob) -> str:
 def kept(job: ExportJob) -> str:
     """Until when; empty where there is nothing to keep."""
     if job.deleted_at:
-        return f"deleted {date_format(job.deleted_at, 'j M Y')}"
+        return f"deleted on {date_format(job.deleted_at, 'j M Y')}"
     if not has_file(job):
         return ""
-    return f"until {date_format(job.expires_at, 'j M Y')}" if job.expires_at else "until there are newer ones"
+    return f"kept until {date_format(job.expires_at, 'j M Y')}" if job.expires_at else "kept until there are newer ones"
 
 
 def verified(job: ExportJob) -> str:
@@ -43,9 +44,10 @@ def verified(job: ExportJob) -> str:
     if job.kind != ExportKind.SQL or not job.file:
         return ""
     if job.verified_at is None:
-        return "not yet"
-    outcome = "well" if job.verification_json.get("ok") else "does not come back"
-    return f"{outcome}, {date_format(job.verified_at, 'j M Y')}"
+        return "not verified yet"
+    if job.verification_json.get("ok"):
+        return mark_safe('<strong class="status succeeded">verified</strong>')
+    return mark_safe('<strong class="status failed">does not come back</strong>')
 
 
 def subject_of(entry: AuditEntry) -> str:

@@ -14,6 +14,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterField(
+            model_name='exportjob',
+            name='kind',
+            field=models.CharField(choices=[('markdown', 'Markdown'), ('sql', 'SQL backup'), ('verify', 'Check of a backup')], max_length=16),
+        ),
         migrations.AddField(
             model_name='auditentry',
             name='workspace',

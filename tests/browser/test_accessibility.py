@@ -11,6 +11,8 @@ from django.utils import timezone
 from playwright.sync_api import expect
 
 from automation.services import create_rule
+from exports.audit import record
+from exports.models import AuditAction, ExportJob
 from exports.services import request_markdown_export
 from kjxlkj.notes.attachments import content_of, save_attachments, store
 from kjxlkj.notes.cause import by
@@ -22,6 +24,7 @@ from librarian.batches import decide_together
 from librarian.models import Disclosure, Exchange, RunReport
 from tests.browser.axe import faults
 from tests.browser.conftest import nothing_sideways
+from tests.exports.conftest import finished
 from tests.librarian.conftest import op
 from tests.notes.test_attachment_pages import PNG
 
@@ -92,6 +95,11 @@ PAGES = [
     ("admin:automation_run_change", "run"),
     ("admin:exports_exportjob_changelist",),
     ("admin:exports_exportjob_change", "export"),
+    ("admin:exports_exportjob_change", "backup"),
+    ("admin:exports_exportjob_change", "check"),
+    ("admin:exports_exportjob_delete_file", "backup"),
+    ("admin:exports_auditentry_changelist?action__exact=downloaded",),
+    ("admin:exports_auditentry_change", "audited"),
     ("admin:workers",),
     ("admin:workspaces_workspace_changelist",),
     ("admin:workspaces_workspace_add",),
@@ -157,6 +165,9 @@ def places(workspace, owner, notes, rule, run, operations, decided, settings, tm
         workspace=workspace, note=notes["alpha"], note_version=1, sha256="0" * 64, part="text", host="models.example",
         run_id=run.pk, exchange_id=exchange.pk,
     )  # fmt: skip
+    backup = finished("sql", actor=owner, verified=False)
+    difference = {"table": "public.notes_note", "what": "digest", "expected": "0" * 64, "found": "1" * 64}
+    ExportJob.objects.filter(pk=backup.pk).update(verification_json={"ok": False, "differences": [difference]})
     return {
         "workspace": workspace.pk,
         "membership": Membership.objects.get(user=owner).pk,
@@ -167,6 +178,9 @@ def places(workspace, owner, notes, rule, run, operations, decided, settings, tm
         "rule": rule.pk,
         "run": run.pk,
         "exchange": exchange.pk,
+        "backup": backup.pk,
+        "check": ExportJob.objects.create(kind="verify", subject=backup, created_by=owner).pk,
+        "audited": record(AuditAction.DOWNLOADED, job=backup, actor=owner, via="api", address="192.0.2.7").pk,
         "export": request_markdown_export(workspace, actor=owner).pk,
         "batch": decide_together([operations[1].pk], "reject", actor=owner, reason="No")[0].pk,
         "retag": operations[0].pk,

@@ -67,7 +67,7 @@ def test_the_admin_asks_first(admin, workspace):
     page = client.get(f"{LIST}{job.pk}/change/").content.decode()
     assert f"{LIST}{job.pk}/delete-file/" in page
     asked = client.get(f"{LIST}{job.pk}/delete-file/").content.decode()
-    assert "no newer archive of this workspace" in asked
+    assert "newest archive of this workspace" in asked
     assert default_storage.exists(job.file.name)
     done = client.post(f"{LIST}{job.pk}/delete-file/", follow=True).content.decode()
     assert f"{job.filename} is deleted" in done
@@ -86,7 +86,7 @@ def test_the_admin_warns_of_the_last_backup_that_came_back(superuser):
     finished("sql", days_ago=2, verified=False)
     page = browser(superuser).get(f"{LIST}{well.pk}/delete-file/").content.decode()
     assert "last backup that was restored and found well" in page
-    assert "no other backup" not in page
+    assert "newest backup" not in page
 
 
 @pytest.mark.parametrize(("who", "status"), [("outsider", 404), ("editor", 404), ("viewer", 404)])
