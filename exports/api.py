@@ -15,6 +15,7 @@ from exports.artifacts import delete_artifact
 from exports.handing_out import hand_out
 from exports.models import AuditEntry, ExportJob
 from exports.serializers import AuditOut, AuditQuery, ExportOut, ExportQuery, MarkdownExportIn
+from exports.verification import request_verification
 from kjxlkj.api import (
     AnyAccept,
     NoParameters,
@@ -102,6 +103,16 @@ class ExportViewSet(WorkspaceScoped, GenericViewSet[ExportJob]):
         again = services.retry_export(job, actor=acting_user(request))
         again.refresh_from_db()
         return Response(ExportOut(again).data, 202)
+
+    @extend_schema(request=NoParameters, responses={202: ExportOut})
+    @action(detail=True, methods=["post"])
+    def verify(self, request: Request, pk: str) -> Response:
+        """Have a backup restored into a database of its own and compared. Its outcome is kept with the backup."""
+        backup = self._job()
+        read_body(request, NoParameters)
+        check = request_verification(backup, actor=acting_user(request))
+        check.refresh_from_db()
+        return Response(ExportOut(check).data, 202)
 
     def _job(self) -> ExportJob:
         job: ExportJob = self.get_object()

@@ -113,7 +113,7 @@ def clear_attempts(job: ExportJob) -> None:
 
 
 def clear_orphans() -> int:
-    """Delete files that their job does not list, a day after they were written. Returns how many.
+    """Delete files that no job lists, a day after they were written. Returns how many.
 
     Of files whose job nobody knows nothing is said here: a database that was restored does not know what came later.
     For the same reason all is left alone that was there when it was restored, the backup that it came from above all.
@@ -136,8 +136,8 @@ def _clear_unlisted(job: ExportJob, restored_at: datetime | None) -> int:
     newest = timezone.now() - _ORPHAN_AGE
     cleared = 0
     for name in _names(job):
-        if name == job.file.name and not is_deleted:
-            continue
+        if not is_deleted and job.file and name.startswith(job.file.name):
+            continue  # with what lies beside it under its name, as a manifest
         written_at = default_storage.get_modified_time(name)
         if is_deleted or (written_at < newest and (restored_at is None or written_at > restored_at)):
             default_storage.delete(name)

@@ -39,7 +39,7 @@ class Download:
     size: int
     sha256: str
     as_attachment: bool = True
-    """Otherwise to be shown where it is asked for."""
+    """False: browsers may show it. Only of what runs nothing."""
 
     @property
     def etag(self) -> str:

@@ -48,6 +48,9 @@ def test_every_address_of_the_contract_is_described_without_a_trailing_slash(doc
         "/api/admin/backup/sql": {"post"},
         "/api/admin/export/{id}/cancel": {"post"},
         "/api/admin/export/{id}/retry": {"post"},
+        "/api/admin/export/{id}/verify": {"post"},
+        "/api/admin/export/{id}/artifact": {"get", "delete"},
+        "/api/admin/audit": {"get"},
         "/api/healthz": {"get"},
         "/api/readyz": {"get"},
     }

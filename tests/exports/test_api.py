@@ -8,7 +8,7 @@ from exports.models import ExportJob
 from exports.services import cancel_export, request_backup, request_markdown_export
 from kjxlkj.jobs.serializers import JOB_FIELDS
 from kjxlkj.workspaces.models import Workspace
-from tests.exports.conftest import entries, execute
+from tests.exports.conftest import entries, execute, finished
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -184,3 +184,27 @@ def test_a_malformed_order_of_a_backup_makes_none(client_for, superuser):
 def test_nobody_exports_without_logging_in(client, job):
     assert client.get(f"/api/admin/export/{job.pk}/artifact").status_code == 401
     assert client.post("/api/admin/backup/sql").status_code == 401
+
+
+def test_a_superuser_has_a_backup_checked(client_for, superuser, owner, job):
+    backup = finished("sql", actor=superuser)
+    api = client_for(superuser)
+    address = f"/api/admin/export/{backup.pk}/verify"
+    answer = api.post(address)
+    assert answer.status_code == 202
+    told = answer.json()
+    assert (told["kind"], told["subject_id"], told["status"]) == ("verify", str(backup.pk), "queued")
+    artifact = api.get(f"/api/admin/export/{told['id']}/artifact")
+    assert (artifact.status_code, artifact.json()["code"]) == (409, "EXPORT_NOT_READY")
+    assert api.post(address, {"force": True}).status_code == 400
+    assert client_for(owner).post(address).status_code == 404
+    assert client_for(owner).post(f"/api/admin/export/{job.pk}/verify").status_code == 403
+
+
+def test_lists_take_as_many_queries_for_many_rows_as_for_one(client_for, superuser, job, connection_queries):
+    api = client_for(superuser)
+    few = connection_queries(lambda: api.get("/api/admin/export"))
+    for _ in range(5):
+        backup = finished("sql", actor=superuser)
+        ExportJob.objects.create(kind="verify", subject=backup)
+    assert connection_queries(lambda: api.get("/api/admin/export")) == few

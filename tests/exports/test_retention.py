@@ -160,9 +160,12 @@ def orphan(folder, *, days_ago):
 def test_a_file_that_its_job_does_not_list_goes_after_a_day(workspace):
     job = finished(workspace=workspace)
     young, old = orphan(job.pk, days_ago=0.9), orphan(job.pk, days_ago=1.1)
+    beside = default_storage.save(f"{job.file.name}.json", ContentFile(b"{}"))
+    os.utime(default_storage.path(beside), (0, 0))
     assert clear_orphans() == 1
     assert not default_storage.exists(old)
     assert default_storage.exists(young)
+    assert default_storage.exists(beside)
     assert default_storage.exists(job.file.name)
 
 
