@@ -161,7 +161,7 @@ def test_an_archive_comes_into_the_list_by_itself(visit, owner, order):
     page = visit(owner)
     page.goto(EXPORTS)
     execute("exports.exportjob", job.pk)
-    link = page.locator(f"#archive-{job.pk} a")
+    link = page.locator(f"#artifact-{job.pk} a")
     expect(link).to_be_visible()
     with page.expect_download() as download:
         link.click()

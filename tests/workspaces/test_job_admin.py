@@ -219,13 +219,13 @@ class TestOnAList:
         assert poll_url(html(poll(client, page))) is None
         assert poll_url(html(client.get(RUNS))) is None
 
-    def test_the_archive_appears_in_its_row(self, owner, order):
+    def test_the_file_appears_in_its_row(self, owner, order):
         job = order()
         client = browser(owner)
         page = html(client.get(EXPORTS))
         execute("exports.exportjob", job.pk)
         answer = html(poll(client, page))
-        assert f'<div id="archive-{job.pk}"' in answer
+        assert f'<div id="artifact-{job.pk}"' in answer
         assert f"{EXPORTS}{job.pk}/download/" in answer
         assert "Export of Team: Succeeded." in answer
 
