@@ -1,5 +1,6 @@
 """What the environment may say, and what is refused, by the settings themselves in a process of their own."""
 
+import json
 import os
 import stat
 import subprocess
@@ -95,3 +96,72 @@ def test_what_is_no_address_is_not_told_to_openrouter(tmp_path, given):
     assert done.returncode != 0
     assert "KJXLKJ_OPENROUTER_REFERER:" in done.stderr
     assert "https://notes.example.com/" in done.stderr
+
+
+def test_a_bucket_is_named_by_the_environment_and_a_folder_is_the_default(tmp_path):
+    where = {"KJXLKJ_DATA_DIR": str(tmp_path)}
+    code = "import json; print(json.dumps(settings.STORAGES['default']))"
+    assert json.loads(run(code, **where).stdout) == {"BACKEND": "django.core.files.storage.FileSystemStorage"}
+    bucket = {
+        "KJXLKJ_S3_BUCKET": "notes",
+        "KJXLKJ_S3_ENDPOINT_URL": "https://s3.example.com",
+        "KJXLKJ_S3_REGION": "eu-central-1",
+        "KJXLKJ_S3_PREFIX": "/team/",
+    }
+    assert json.loads(run(code, **where, **bucket).stdout) == {
+        "BACKEND": "kjxlkj.s3.S3",
+        "OPTIONS": {
+            "bucket_name": "notes",
+            "location": "team",
+            "endpoint_url": "https://s3.example.com",
+            "region_name": "eu-central-1",
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("KJXLKJ_S3_BUCKET", "s3://notes/team"),
+        ("KJXLKJ_S3_ENDPOINT_URL", "s3.example.com"),
+        ("KJXLKJ_S3_LINK_SECONDS", "five"),
+        ("KJXLKJ_KEEP_BACKUPS", "-1"),
+        ("KJXLKJ_PROXIES", "127.0.0.1"),
+    ],
+)
+def test_what_a_setting_cannot_be_is_refused_by_its_name(tmp_path, name, given):
+    done = run("", KJXLKJ_DATA_DIR=str(tmp_path), **{"KJXLKJ_S3_BUCKET": "notes", name: given})
+    assert done.returncode != 0
+    assert f"{name}: '{given}' is no" in done.stderr
+
+
+def test_without_a_bucket_nothing_of_it_is_imported(tmp_path):
+    code = (
+        "import os, sys, django\n"
+        "os.environ['DJANGO_SETTINGS_MODULE'] = 'kjxlkj.settings'\n"
+        "django.setup()\n"
+        "import kjxlkj.urls\n"
+        "from django.core.files.storage import default_storage\n"
+        "default_storage.exists('x')\n"
+        "print([name for name in sys.modules if name.partition('.')[0] in {'boto3', 'botocore', 'storages'}])"
+    )
+    done = run(code, KJXLKJ_DATA_DIR=str(tmp_path))
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_bucket_without_its_libraries_is_refused_with_how_to_get_them(tmp_path):
+    code = (
+        "import importlib.machinery, os, sys\n"
+        "class Without(importlib.machinery.PathFinder):\n"
+        "    @classmethod\n"
+        "    def find_spec(cls, name, path=None, target=None):\n"
+        "        return None if name in {'boto3', 'storages'} else super().find_spec(name, path, target)\n"
+        "sys.meta_path[-1] = Without\n"
+        "os.environ['DJANGO_SETTINGS_MODULE'] = 'kjxlkj.settings'\n"
+        "from django.core.management import execute_from_command_line\n"
+        "execute_from_command_line(['manage.py', 'check'])"
+    )
+    done = run(code, KJXLKJ_DATA_DIR=str(tmp_path), KJXLKJ_S3_BUCKET="notes")
+    assert done.returncode != 0
+    assert "kjxlkj.E001" in done.stderr
+    assert "requirements-s3.lock" in done.stderr
