@@ -63,17 +63,19 @@ class ExportAdmin(JobAdmin):
 
     def page_context(self, request: HttpRequest, job: ExportJob) -> dict[str, Any]:
         audit = job.audit.select_related("actor")[:_AUDIT_SHOWN]
+        is_check = job.kind == ExportKind.VERIFY
+        made = {} if is_check else job.summary_json
         return {
             "title": f"Export of {self.name_of(job)}" if job.workspace else job.get_kind_display(),
             "has_file": has_file(job),
             "kept": kept(job),
             "checked": verified(job),
+            "outcome": job.summary_json if is_check else job.verification_json,
+            "outcome_at": job.finished_at if is_check else job.verified_at,
             "audit": [(entry, extent_of(entry)) for entry in audit],
             "condition": json.dumps(job.condition_json, indent=2, ensure_ascii=False) if job.condition_json else "",
-            "summary": [(name.replace("_", " "), value) for name, value in job.summary_json.items() if _is_fact(value)],
-            "contents": [
-                (name, sorted(value.items())) for name, value in job.summary_json.items() if not _is_fact(value)
-            ],
+            "summary": [(name.replace("_", " "), value) for name, value in made.items() if _is_fact(value)],
+            "contents": [(name, sorted(value.items())) for name, value in made.items() if not _is_fact(value)],
         }
 
     def _has(self, request: HttpRequest, right: Right | None, obj: Model | None = None) -> bool:

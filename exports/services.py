@@ -117,7 +117,6 @@ def open_artifact(job: ExportJob) -> IO[bytes]:
 
 
 def work(job: ExportJob, lease: Lease) -> None:
-    """Make the artifact. It is the job's, whole and named, before the job is said to have succeeded."""
     try:
         with storage_faults():
             _make(job, lease)
@@ -125,13 +124,10 @@ def work(job: ExportJob, lease: Lease) -> None:
         if fault.may_pass:
             raise Retry(fault.code, fault.message) from fault
         raise
-    # Before the job's last step, which the database refuses to a job without an artifact.
-    with transaction.atomic(durable=True):
-        lease.guard()
-        job.save(update_fields=["file", "filename", "size", "sha256", "summary_json"])
 
 
 def _make(job: ExportJob, lease: Lease) -> None:
+    """Make the artifact. It is the job's, whole and named, before the job is said to have succeeded."""
     clear_attempts(job)
     make = _write_backup if job.kind == ExportKind.SQL else _write_archive
     with staged() as file:
@@ -140,6 +136,10 @@ def _make(job: ExportJob, lease: Lease) -> None:
         # The token in the name: a worker that was thought dead and comes back cannot touch a later one's file.
         name = f"{folder_of(job)}/{lease.token}{os.path.splitext(job.filename)[1]}"
         job.file = keep(file, name, lease.check)
+    # Before the job's last step, which the database refuses to a job without an artifact.
+    with transaction.atomic(durable=True):
+        lease.guard()
+        job.save(update_fields=["file", "filename", "size", "sha256", "summary_json"])
 
 
 def _write_archive(job: ExportJob, lease: Lease, file: IO[bytes]) -> tuple[str, dict[str, Any]]:

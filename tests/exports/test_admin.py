@@ -1,6 +1,7 @@
 """Exports in the admin: ordered, watched and fetched by those who may, and by nobody else."""
 
 import pytest
+from django.utils import timezone
 from django.utils.formats import date_format
 
 from exports.models import ExportJob
@@ -115,7 +116,7 @@ def test_a_backup_is_said_to_come_back_not_to_or_not_to_have_been_tried(superuse
     broken = finished("sql", days_ago=3, verified=False)
     difference = {"table": "public.notes_note", "what": "rows", "expected": 7, "found": 5}
     ExportJob.objects.filter(pk=broken.pk).update(
-        verification_json={"ok": False, "tables": 40, "differences": [difference]}
+        verification_json={"ok": False, "tables": 40, "differences": [difference], "message": "Two are missing."}
     )
     client = browser(superuser)
     listed = client.get(LIST).content.decode()
@@ -123,6 +124,7 @@ def test_a_backup_is_said_to_come_back_not_to_or_not_to_have_been_tried(superuse
     assert "came back as it was written" in client.get(f"{LIST}{well.pk}/change/").content.decode()
     page = client.get(f"{LIST}{broken.pk}/change/").content.decode()
     assert "did not come back as it was written" in page
+    assert "Two are missing." in page
     assert all(f">{value}<" in page for value in ("public.notes_note", "rows", 7, 5))
     assert "verification-title" not in client.get(f"{LIST}{untried.pk}/change/").content.decode()
 
@@ -159,3 +161,17 @@ def test_an_exports_page_tells_who_did_what_with_it(owner, workspace):
     client.get(f"{LIST}{job.pk}/download/", headers={"Range": "bytes=0-3"})
     page = client.get(f"{LIST}{job.pk}/change/").content.decode()
     assert all(fact in page for fact in ("Downloaded", "bytes 0-3/11", "127.0.0.1", f"?export={job.pk}"))
+
+
+def test_the_page_of_a_check_tells_what_came_of_it(superuser):
+    backup = finished("sql")
+    check = ExportJob.objects.create(kind="verify", subject=backup)
+    difference = {"table": "public.notes_note", "what": "rows", "expected": 7, "found": 5}
+    ExportJob.objects.filter(pk=check.pk).update(
+        status="failed", error_code="BACKUP_DIFFERS", finished_at=timezone.now(),
+        summary_json={"ok": False, "tables": 40, "differences": [difference], "message": "Two are missing."},
+    )  # fmt: skip
+    page = browser(superuser).get(f"{LIST}{check.pk}/change/").content.decode()
+    assert "did not come back as it was written. Two are missing." in page
+    assert "public.notes_note" in page
+    assert "{&#x27;" not in page
