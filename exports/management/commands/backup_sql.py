@@ -61,7 +61,7 @@ def _write(target: Path, actor: User) -> str:
     with whole_file(beside) as file:
         told = {"sha256": digest, "size": size, **manifest}
         file.write(json.dumps(told, indent=2, ensure_ascii=False).encode())
-    rows = sum(manifest["tables"].values())
+    rows = sum(figures["rows"] for figures in manifest["tables"].values())
     return f"{rows} rows of {len(manifest['tables'])} tables are in {target} ({size:,} bytes, sha256 {digest})."
 
 
