@@ -11,14 +11,14 @@ class AutomationConfig(AppConfig):
         from automation.execution import announce, work
         from automation.matching import on_events
         from automation.models import Run
-        from automation.retention import hourly
+        from automation.retention import forget
         from automation.ticks import tick
         from automation.webhooks.action import WEBHOOK
-        from kjxlkj.jobs.registry import JobKind, register, register_chore
+        from kjxlkj.jobs.registry import JobKind, hourly, register, register_chore
         from kjxlkj.workspaces.events import listen
 
         register(JobKind(model=Run, work=work, announce=announce))
         listen(on_events)
         register_chore(tick)
-        register_chore(hourly())
+        register_chore(hourly(forget))
         actions.register(WEBHOOK)

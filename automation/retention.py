@@ -4,8 +4,6 @@ Never only the newest of all: a failure of last month is still to be seen after 
 people decided about, or can download, stays with its run whatever its age.
 """
 
-import time
-from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -15,21 +13,7 @@ from django.db.models.functions import RowNumber
 
 from automation.models import Run
 
-_EVERY_SECONDS = 3600.0
 _AT_ONCE = 1000
-
-
-def hourly() -> Callable[[], None]:
-    """The chore: with each sweep it is asked for, and once an hour it is done."""
-    next_at = 0.0
-
-    def forget_in_time() -> None:
-        nonlocal next_at
-        if time.monotonic() >= next_at:
-            next_at = time.monotonic() + _EVERY_SECONDS
-            forget()
-
-    return forget_in_time
 
 
 def forget() -> int:

@@ -10,9 +10,11 @@ class ExportsConfig(AppConfig):
         from automation import actions
         from exports.actions import EXPORT_MARKDOWN, SQL_BACKUP
         from exports.models import ExportJob
+        from exports.scratch import drop_leftovers
         from exports.services import announce, work
         from kjxlkj.jobs import registry
 
         registry.register(registry.JobKind(model=ExportJob, work=work, announce=announce))
+        registry.register_chore(registry.hourly(drop_leftovers))
         actions.register(EXPORT_MARKDOWN)
         actions.register(SQL_BACKUP)

@@ -5,10 +5,12 @@ connections, so that it can be done beside whatever else a thread is at, and in 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from typing import Any
 
-from psycopg import Connection, sql
+from psycopg import Connection, Error, sql
 
 Figures = dict[str, Any]
 """Of a table: `{"rows", "digest"}`."""
@@ -63,15 +65,33 @@ def sequences(session: Connection[Any]) -> list[Name]:
     return session.execute(_RELATIONS, [["S"]]).fetchall()
 
 
-def measure(
-    session: Connection[Any], which: list[Name], on_progress: Callable[[int, int], object] = lambda done, total: None
-) -> dict[str, Figures]:
+def measure(session: Connection[Any], which: list[Name]) -> dict[str, Figures]:
     """The figures of tables, one statement each."""
-    figures = {}
-    for done, name in enumerate(which):
-        on_progress(done, len(which))
-        figures[".".join(name)] = _measured(session, sql.Identifier(*name))
-    return figures
+    return {".".join(name): _measured(session, sql.Identifier(*name)) for name in which}
+
+
+@contextmanager
+def measuring(session: Connection[Any], which: list[Name]) -> Iterator[Future[dict[str, Figures]]]:
+    """The same on a thread of its own, which is ended with the block. Nobody else may use the session meanwhile."""
+    left = list(which)
+
+    def measure_each() -> dict[str, Figures]:
+        figures: dict[str, Figures] = {}
+        while left:
+            figures |= measure(session, [left.pop(0)])
+        return figures
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(measure_each)
+        try:
+            yield future
+        finally:
+            left.clear()
+            while not future.done():
+                # It may be between two statements just now.
+                with suppress(Error):
+                    session.cancel_safe(timeout=5)
+                wait([future], 0.1)
 
 
 def _measured(session: Connection[Any], table: sql.Identifier) -> Figures:

@@ -23,3 +23,9 @@ def address(database: str | None = None) -> dict[str, str]:
 
 def connect(database: str, **parameters: Any) -> psycopg.Connection[Any]:
     return psycopg.connect(**{**address(database), **parameters})
+
+
+def maintenance(name: str) -> psycopg.Connection[Any]:
+    """A session beside our database, from which others can be made, renamed and dropped. It bears `name`."""
+    beside = "postgres" if address()["dbname"] != "postgres" else "template1"
+    return connect(beside, autocommit=True, application_name=name)

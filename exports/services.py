@@ -1,6 +1,7 @@
 """The only code that writes export jobs: asking for one, and doing it."""
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
 from automation.models import Run
+from exports import verification
 from exports.markdown_export import write_archive
 from exports.models import ExportJob, ExportKind
 from exports.sql_backup import write_backup
@@ -20,6 +22,7 @@ from kjxlkj.errors import Conflict
 from kjxlkj.jobs import services as jobs
 from kjxlkj.jobs.lease import Lease
 from kjxlkj.jobs.models import LONG_QUEUE, JobStatus
+from kjxlkj.jobs.registry import Effects
 from kjxlkj.notes.attachments import CHUNK_BYTES
 from kjxlkj.notes.filters import condition_q
 from kjxlkj.storing import keep, staged
@@ -94,6 +97,7 @@ def retry_export(job: ExportJob, *, actor: User) -> ExportJob:
             workspace=job.workspace,
             run_id=job.run_id,
             condition_json=job.condition_json,
+            subject_id=job.subject_id,
             created_by=actor,
         )
     )
@@ -123,7 +127,14 @@ def open_artifact(job: ExportJob) -> IO[bytes]:
 # --- Executing (called by kjxlkj.jobs) ------------------------------------------------------------
 
 
-def work(job: ExportJob, lease: Lease) -> None:
+def work(job: ExportJob, lease: Lease) -> Effects | None:
+    if job.kind == ExportKind.VERIFY:
+        return verification.work(job, lease)
+    _make(job, lease)
+    return verification.follow_up(job) if job.kind == ExportKind.SQL else None
+
+
+def _make(job: ExportJob, lease: Lease) -> None:
     """Make the artifact. It is the job's, whole and named, before the job is said to have succeeded."""
     folder = f"exports/{job.pk}"
     _clear(folder)
@@ -133,6 +144,8 @@ def work(job: ExportJob, lease: Lease) -> None:
         job.size, job.sha256 = file.seek(0, os.SEEK_END), _sha256(file)
         # The token in the name: a worker that was thought dead and comes back cannot touch a later one's file.
         job.file = keep(file, f"{folder}/{lease.token}{os.path.splitext(job.filename)[1]}")
+    if job.kind == ExportKind.SQL:
+        _keep_manifest(job)
     # Before the job's last step, which the database refuses to a job without an artifact.
     with transaction.atomic(durable=True):
         lease.guard()
@@ -158,6 +171,14 @@ def _write_backup(job: ExportJob, lease: Lease, file: IO[bytes]) -> tuple[str, d
 
     manifest = write_backup(file, on_progress)
     return f"kjxlkj-{timezone.now().date().isoformat()}.dump", manifest
+
+
+def _keep_manifest(job: ExportJob) -> None:
+    """Beside the dump, which can so be restored where its database is no more."""
+    told = {"sha256": job.sha256, "size": job.size, **job.summary_json}
+    with staged() as file:
+        file.write(json.dumps(told, indent=2, ensure_ascii=False).encode())
+        keep(file, f"{job.file.name}.json")
 
 
 def _clear(folder: str) -> None:

@@ -1,10 +1,8 @@
 """The whole database as one file: pg_dump's custom format, and what is in it, as they are at one moment."""
 
 import os
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from concurrent.futures import wait
 from typing import IO, Any
 
 import psycopg
@@ -110,7 +108,7 @@ def _dump_and_measure(
 ) -> dict[str, digests.Figures]:
     """At the same time, for they share nothing but the snapshot, and each takes as long as reading everything."""
     command = [program.path, "--format=custom", f"--snapshot={snapshot}", f"--lock-wait-timeout={_LOCK_WAIT_MS}"]
-    with _measuring(names) as measuring:
+    with connection.wrap_database_errors, digests.measuring(connection.connection, names) as measuring:
 
         def look() -> None:
             on_progress(os.fstat(target.fileno()).st_size // 1000, None, "kB written")
@@ -126,27 +124,6 @@ def _dump_and_measure(
     if end.status != 0:
         _raise(end, measuring.exception())
     return measuring.result()
-
-
-@contextmanager
-def _measuring(names: list[digests.Name]) -> Iterator[Future[dict[str, digests.Figures]]]:
-    """On the connection that holds the snapshot, and a thread of its own; it ends with the block."""
-    session, ended = connection.connection, threading.Event()
-
-    def unless_ended(done: int, total: int) -> None:
-        if ended.is_set():
-            raise psycopg.errors.QueryCanceled
-
-    with connection.wrap_database_errors, ThreadPoolExecutor(1) as pool:
-        measuring = pool.submit(digests.measure, session, names, unless_ended)
-        try:
-            yield measuring
-        finally:
-            ended.set()
-            while not measuring.done():
-                with suppress(psycopg.Error):
-                    session.cancel_safe(timeout=5)
-                wait([measuring], programs.LOOK_SECONDS)
 
 
 def _raise(end: programs.End, fault: BaseException | None) -> None:

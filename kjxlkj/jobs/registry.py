@@ -1,5 +1,6 @@
 """Which models are jobs, and what is to be done for each. Apps register theirs in `AppConfig.ready()`."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -10,6 +11,8 @@ from kjxlkj.jobs.models import Job
 J = TypeVar("J", bound=Job)
 
 Effects = Callable[[], None]
+
+_HOUR = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,19 @@ _chores: list[Callable[[], object]] = []
 def register_chore(chore: Callable[[], object]) -> None:
     if chore not in _chores:
         _chores.append(chore)
+
+
+def hourly(chore: Callable[[], object]) -> Callable[[], None]:
+    """A chore that is asked for with each sweep, and done once an hour."""
+    next_at = 0.0
+
+    def do_in_time() -> None:
+        nonlocal next_at
+        if time.monotonic() >= next_at:
+            next_at = time.monotonic() + _HOUR
+            chore()
+
+    return do_in_time
 
 
 def chores() -> Iterator[Callable[[], object]]:

@@ -6,9 +6,10 @@ import pytest
 from django.utils import timezone
 
 from automation.models import Run, RunSource, RunTrigger
-from automation.retention import forget, hourly
+from automation.retention import forget
 from automation.runs import new_run
 from automation.services import create_rule
+from kjxlkj.jobs.registry import hourly
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.services import NewNote, create_note
 from librarian.models import Operation
@@ -83,7 +84,7 @@ def test_many_are_forgotten_in_few_statements(rule, settings, django_assert_max_
 
 def test_the_chore_looks_once_an_hour(rule, settings):
     settings.RUNS_KEPT = 1
-    chore = hourly()
+    chore = hourly(forget)
     add_finished(rule, 2)
     chore()
     add_finished(rule, 2)

@@ -17,8 +17,8 @@ _EVERYTHING = """
         twice text GENERATED ALWAYS AS (words || words) STORED, found tsvector);
     INSERT INTO public.kinds (words, more, at, day, span, bytes, real4, real8, price, exact, ids, mark, found) VALUES
         ('naïve 𝄞 "quoted", (and) \\ so', '{"b": 1, "a": [1.10, null]}', '2026-03-29 01:30:00.123456+00',
-         '0044-03-15 BC', '1 year 2 mons -3 days 04:05:06.7', '\\x00ff', 0.1, 1e-300, 1234.5, 0.10, ARRAY[gen_random_uuid()], true,
-         to_tsvector('simple', 'a fat cat')),
+         '0044-03-15 BC', '1 year 2 mons -3 days 04:05:06.7', '\\x00ff', 0.1, 1e-300, 1234.5, 0.10,
+         ARRAY[gen_random_uuid()], true, to_tsvector('simple', 'a fat cat')),
         (NULL, NULL, 'infinity', NULL, NULL, '', 'NaN', '-0', NULL, NULL, '{}', NULL, NULL);
     CREATE TABLE "of Others"."A.b" ();
     INSERT INTO "of Others"."A.b" SELECT FROM generate_series(1, 3);
