@@ -134,6 +134,11 @@ def work(job: ExportJob, lease: Lease) -> Effects | None:
     return verification.follow_up(job) if job.kind == ExportKind.SQL else None
 
 
+def leaves_a_backup(job: ExportJob) -> bool:
+    """A file that another attempt would take away: maybe the very one from which the job itself was restored."""
+    return job.kind == ExportKind.SQL
+
+
 def _make(job: ExportJob, lease: Lease) -> None:
     """Make the artifact. It is the job's, whole and named, before the job is said to have succeeded."""
     folder = f"exports/{job.pk}"

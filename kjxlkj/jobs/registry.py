@@ -23,11 +23,14 @@ class JobKind(Generic[J]):
     that finishes the job, or not at all. It may be called again after having been cut off anywhere.
     `announce` is called within the transaction of every transition, with the jobs that made it together and the
     status that they had before (None: they are new).
+    `acts_outside(job)`: whether it leaves more than what commits with its end, so that a database that was restored
+    cannot tell whether it has been done since.
     """
 
     model: type[J]
     work: Callable[[J, Lease], Effects | None]
     announce: Callable[[Sequence[J], str | None], None]
+    acts_outside: Callable[[J], bool] = lambda job: False
 
     @property
     def label(self) -> str:
