@@ -13,7 +13,7 @@ from typing import IO
 
 from django.conf import settings
 from django.db import connection
-from psycopg import conninfo
+from psycopg import conninfo, pq
 
 from exports.servers import live
 from kjxlkj.errors import DomainError
@@ -22,6 +22,12 @@ from kjxlkj.jobs.leash import leashed
 # How often one is looked after: its progress shown, a cancel heeded.
 LOOK_SECONDS = 0.25
 _SAID_CHARACTERS = 2000
+# Our own libpq tells these of any connection, and older programs do not know them: they came with versions 16 to 18.
+_NEW_WORDS = {
+    *("gssdelegation", "load_balance_hosts", "max_protocol_version", "min_protocol_version", "oauth_client_id"),
+    *("oauth_client_secret", "oauth_issuer", "oauth_scope", "require_auth", "scram_client_key", "scram_server_key"),
+    *("servicefile", "sslcertmode", "sslkeylogfile", "sslnegotiation"),
+}
 # Of our environment; what concerns the connection stands in its description, and keys are nobody's business.
 _PASSED_ON = ("PATH", "HOME", "LD_LIBRARY_PATH", "TMPDIR")
 
@@ -66,7 +72,8 @@ def remedy(major: int = 0) -> str:
 
 
 def run(
-    command: Sequence[str],
+    program: Program,
+    options: Sequence[str],
     target: Mapping[str, str],
     stdout: IO[bytes] | int = subprocess.DEVNULL,
     look: Callable[[], object] = lambda: None,
@@ -75,14 +82,13 @@ def run(
 
     `look` is called now and then and may raise, which kills it. It dies with us.
     """
-    described = {key: value for key, value in target.items() if key != "password"}
     environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     if "password" in target:
         # Of a process of our own account, while command lines can be read by every account.
         environment["PGPASSWORD"] = target["password"]
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(  # noqa: S603 - our own program
-            leashed([*command, "--no-password", f"--dbname={conninfo.make_conninfo(**described)}"]),
+            leashed([program.path, *options, "--no-password", f"--dbname={_described(program, target)}"]),
             cwd=settings.BASE_DIR,
             env={**environment, "LC_ALL": "C"},
             stdin=subprocess.DEVNULL,
@@ -99,3 +105,8 @@ def run(
             process.wait()
         said.seek(0)
         return End(process.returncode, said.read().decode(errors="replace").strip())
+
+
+def _described(program: Program, target: Mapping[str, str]) -> str:
+    left_out = {"password"} | (_NEW_WORDS if program.major < pq.version() // 10_000 else set())
+    return conninfo.make_conninfo(**{key: value for key, value in target.items() if key not in left_out})

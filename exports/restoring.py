@@ -40,8 +40,8 @@ def require_restorable(backup: Backup) -> Program:
     CREATEDB_MISSING.
     """
     backup_file.require_whole(backup)
-    program = scratch.find_pg_restore(backup)
     scratch.require_server(backup)
+    program = scratch.find_pg_restore(backup)
     _require_contents(backup, program)
     _require_known_schema(backup)
     require_rights()
@@ -152,7 +152,7 @@ def swap(session: psycopg.Connection[Any], name: str, successor: str) -> str:
     The first renaming keeps everybody from connecting until the transaction ends, and waits 5 seconds for those who
     are connected to go: that they do is seen to meanwhile. They find the successor when they connect again.
     """
-    before = f"{name[: _LONGEST_NAME - 24]}_before_{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    before = f"{name[: _LONGEST_NAME - 29]}_before_{datetime.now(UTC):%Y%m%dT%H%M%S%f}"[:_LONGEST_NAME]
     rename = sql.SQL("ALTER DATABASE {} RENAME TO {}")
     try:
         with maintenance("kjxlkj: ending sessions") as ender, _nobody_in(name, ender), session.transaction():

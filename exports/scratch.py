@@ -135,11 +135,11 @@ def major(version: str) -> int:
 def fill(scratch: Scratch, backup: Backup, program: Program, look: Callable[[], object] = lambda: None) -> None:
     """Restore the backup there. Raises `DomainError` PG_RESTORE_FAILED."""
     # Everything belongs to us there, whoever it belonged to: names of accounts differ from server to server.
-    command = [program.path, "--no-owner", "--no-privileges"]
+    options = ["--no-owner", "--no-privileges"]
     is_newer = program.major >= 17 > live().server_version // 10_000
     if not is_newer:
-        command.append("--exit-on-error")
-    end = programs.run([*command, str(backup.path)], address(scratch.name), subprocess.DEVNULL, look)
+        options.append("--exit-on-error")
+    end = programs.run(program, [*options, str(backup.path)], address(scratch.name), subprocess.DEVNULL, look)
     # From version 17 on it sets a limit first that older servers do not know, and that is all that may go wrong.
     faults = [line for line in end.said.splitlines() if "error:" in line and "transaction_timeout" not in line]
     if end.status != 0 and (faults or not is_newer):

@@ -107,7 +107,7 @@ def _dump_and_measure(
     program: Program, snapshot: str, target: IO[bytes], names: list[digests.Name], on_progress: OnProgress
 ) -> dict[str, digests.Figures]:
     """At the same time, for they share nothing but the snapshot, and each takes as long as reading everything."""
-    command = [program.path, "--format=custom", f"--snapshot={snapshot}", f"--lock-wait-timeout={_LOCK_WAIT_MS}"]
+    options = ["--format=custom", f"--snapshot={snapshot}", f"--lock-wait-timeout={_LOCK_WAIT_MS}"]
     with connection.wrap_database_errors, digests.measuring(connection.connection, names) as measuring:
 
         def look() -> None:
@@ -116,7 +116,7 @@ def _dump_and_measure(
                 measuring.result()
 
         # Not a pipe: into a file it writes in the end where each table lies, for who restores one, or many at once.
-        end = programs.run(command, address(), target, look)
+        end = programs.run(program, options, address(), target, look)
         look()
         while end.status == 0 and not measuring.done():
             wait([measuring], programs.LOOK_SECONDS)

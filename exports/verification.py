@@ -121,8 +121,8 @@ def examine(
     `DomainError` PG_RESTORE_MISSING, PG_RESTORE_TOO_OLD, SERVER_TOO_OLD, CREATEDB_MISSING, and what `on_progress` does.
     """
     on_progress(0, None, "reading it")
-    program = scratch.find_pg_restore(backup)
     scratch.require_server(backup)
+    program = scratch.find_pg_restore(backup)
     try:
         backup_file.require_whole(backup)
         with scratch.new_database(name or f"{scratch.VERIFY}{uuid4().hex}") as restored:
