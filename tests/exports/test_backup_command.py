@@ -75,7 +75,7 @@ def test_a_dump_that_cannot_take_its_name_has_no_manifest(tmp_path, monkeypatch)
 
 
 def test_help_tells_what_is_not_in_it():
-    assert "Attachments are files and not in it: copy the files folder as well." in backup_sql.Command.help
+    assert "Attachments are files and not in it" in backup_sql.Command.help
 
 
 def test_a_target_that_cannot_be_written_is_named(tmp_path):
