@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from psycopg import sql
 
+from kjxlkj.jobs import heartbeat
 from tests.exports.servers import OURS
 from tests.faults.installation import instead_of_the_suites_database, migrate
 from tests.faults.server import ROLE, Server
@@ -47,6 +48,8 @@ class Installation:
     def in_use(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         """All of this process's models are found in it, and PostgreSQL's programs on the PATH."""
         with monkeypatch.context() as patch:
+            # The suite's has its connection already.
+            patch.setattr(heartbeat, "heart", heartbeat.Heart())
             patch.setenv("PATH", f"{self.programs}{os.pathsep}{os.environ['PATH']}")
             with instead_of_the_suites_database(self):  # type: ignore[arg-type]
                 yield

@@ -7,11 +7,13 @@ import hashlib
 import json
 import lzma
 import os
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from automation.models import Rule, Run
@@ -20,8 +22,12 @@ from exports.models import ExportJob
 from exports.verification import examine
 from kjxlkj.jobs import services as jobs
 from kjxlkj.notes.cause import by
+from kjxlkj.notes.history import state_at
+from kjxlkj.notes.models import Attachment, Note
 from kjxlkj.notes.services import NewNote, create_note
 from kjxlkj.workspaces.models import User, Workspace
+from librarian.models import Operation
+from librarian.services import Decision, review
 from tests.exports.installation import LIVE, installed
 from tests.exports.make_backup_fixture import contents
 from tests.exports.servers import OTHERS, OURS, major
@@ -111,3 +117,42 @@ def test_a_backup_of_an_older_server_comes_back_on_a_newer_one_and_none_the_othe
     call_command("restore_backup", str(tmp_path / "theirs.dump"), "--replace", "--yes")
     assert contents() == theirs
     assert owner not in User.objects.all()
+
+
+# --- The whole of it --------------------------------------------------------------------------------
+
+
+def test_a_vault_that_was_reviewed_survives_the_loss_of_everything(new_installation, files, tmp_path):
+    """Every note with each of its versions, and every event."""
+    corpora = os.environ.get("KJXLKJ_CORPORA")
+    vaults = sorted(path for path in Path(corpora).iterdir() if path.is_dir())[:1] if corpora else []
+    call_command("demo", *(["--vault", str(vaults[0])] if vaults else []), verbosity=0)
+    for run in Run.objects.filter(status="queued"):
+        jobs.execute("automation.run", run.pk)
+    workspace = Workspace.objects.get()
+    pending = Operation.objects.filter(status="pending").exclude(kind="defer").order_by("pk")[:6]
+    kinds = ("reject", "apply", "apply")
+    outcomes = review(
+        [Decision(operation.pk, kinds[number % 3]) for number, operation in enumerate(pending)], actor=workspace.owner
+    )
+    assert {outcome.status for outcome in outcomes} == {"applied", "rejected"}
+    before, texts = contents(), _every_version()
+    assert len(before["notes"]) > 50
+    call_command(
+        "backup_sql", "--to", str(tmp_path / "all.dump"), "--attachments", str(tmp_path / "beside"), verbosity=0
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("DROP SCHEMA public CASCADE")
+        cursor.execute("CREATE SCHEMA public")
+        cursor.execute("CREATE TABLE public.ruins (x int)")
+    shutil.rmtree(files / "attachments")
+    arguments = ["--attachments", str(tmp_path / "beside"), "--replace", "--yes"]
+    call_command("restore_backup", str(tmp_path / "all.dump"), *arguments)
+    assert contents() == before
+    assert _every_version() == texts
+    for attachment in Attachment.objects.live():
+        assert hashlib.sha256(attachment.file.read()).hexdigest() == attachment.sha256
+
+
+def _every_version():
+    return {(note.pk, seq): state_at(note, seq) for note in Note.objects.all() for seq in range(1, note.version + 1)}
