@@ -18,6 +18,7 @@ NAMES = (
     "protocol",
     "diff",
     "import_export",
+    "backup",
     "rules",
     "pages",
     "review_keys",
