@@ -44,7 +44,7 @@ _RELATIONS = """
     ORDER BY n.nspname, c.relname"""
 # What is generated is made anew where it is restored, and by another version of PostgreSQL maybe otherwise.
 _COLUMNS = """
-    SELECT attname FROM pg_attribute
+    SELECT attname, atttypid = ANY('{text,varchar,json,jsonb}'::regtype[]) FROM pg_attribute
     WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
     ORDER BY attname"""
 
@@ -98,10 +98,16 @@ def _measured(session: Connection[Any], table: sql.Identifier) -> Figures:
     """Each row as text is hashed to 64 bits, and these are added up: in whatever order the rows lie."""
     columns = session.execute(_COLUMNS, [table.as_string(session)]).fetchall()
     # Of a table without columns, rows are all that there is.
-    row = sql.SQL("ROW({})::text").format(sql.SQL(", ").join(sql.Identifier(column) for (column,) in columns))
+    row = sql.SQL("ROW({})::text").format(sql.SQL(", ").join(_value(*column) for column in columns))
     statement = sql.SQL("SELECT count(*), coalesce(sum(hashtextextended({}, 0)), 0)::text FROM {}").format(row, table)
     rows, digest = session.execute(statement).fetchone() or (0, "0")
     return {"rows": rows, "digest": digest}
+
+
+def _value(column: str, is_long: bool) -> sql.Composed:
+    """What is long by itself is hashed by itself: to quote it as a part of a row takes as long as all the rest."""
+    value = 'hashtextextended({}::text COLLATE "C", 0)' if is_long else "{}"
+    return sql.SQL(value).format(sql.Identifier(column))
 
 
 def positions(session: Connection[Any], which: list[Name]) -> dict[str, int]:

@@ -50,8 +50,8 @@ def new_database(name: str) -> Iterator[Scratch]:
 
     Raises `Forbidden` CREATEDB_MISSING. Meant for outside of transactions.
     """
-    drop_leftovers()
     with connection.wrap_database_errors, maintenance(name) as session:
+        drop_leftovers()
         _create(session, name)
         scratch = Scratch(name, session)
         try:

@@ -28,4 +28,7 @@ def connect(database: str, **parameters: Any) -> psycopg.Connection[Any]:
 def maintenance(name: str) -> psycopg.Connection[Any]:
     """A session beside our database, from which others can be made, renamed and dropped. It bears `name`."""
     beside = "postgres" if address()["dbname"] != "postgres" else "template1"
-    return connect(beside, autocommit=True, application_name=name)
+    session = connect(beside, autocommit=True, application_name=name)
+    # It is idle for as long as a restore takes, and where it ends, what it has made counts as left behind.
+    session.execute("SET idle_session_timeout = 0")
+    return session

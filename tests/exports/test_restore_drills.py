@@ -32,6 +32,8 @@ from tests.exports.installation import LIVE, installed
 from tests.exports.make_backup_fixture import contents
 from tests.exports.servers import OTHERS, OURS, major
 
+pytestmark = pytest.mark.xdist_group("restoring")
+
 _BACKUPS = sorted((Path(__file__).parent / "backups").glob("*.dump.xz"))
 
 

@@ -29,6 +29,9 @@ from tests.exports.installation import LIVE
 from tests.faults.running import ROOT
 from tests.jobs.conftest import wait_for
 
+# One server for all of them, in whichever process.
+pytestmark = pytest.mark.xdist_group("restoring")
+
 
 @pytest.fixture
 def installation(new_installation):

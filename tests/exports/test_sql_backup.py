@@ -43,11 +43,13 @@ def scratch():
 @contextmanager
 def empty_database_beside(info):
     parameters = {**info.get_parameters(), **({"password": info.password} if info.password else {})}
+    # Other processes of the suite have theirs on the same server.
+    name = f"scratch_{os.getpid()}"
     with psycopg.connect(**{**parameters, "dbname": "postgres"}, autocommit=True) as session:
-        session.execute("DROP DATABASE IF EXISTS scratch")
-        session.execute("CREATE DATABASE scratch")
-        yield {**parameters, "dbname": "scratch"}
-        session.execute("DROP DATABASE scratch WITH (FORCE)")
+        session.execute(f"DROP DATABASE IF EXISTS {name}")
+        session.execute(f"CREATE DATABASE {name}")
+        yield {**parameters, "dbname": name}
+        session.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def restore(dump, parameters):
