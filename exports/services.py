@@ -148,9 +148,10 @@ def _make(job: ExportJob, lease: Lease) -> None:
         job.filename, job.summary_json = make(job, lease, file)
         job.size, job.sha256 = file.seek(0, os.SEEK_END), _sha256(file)
         # The token in the name: a worker that was thought dead and comes back cannot touch a later one's file.
-        job.file = keep(file, f"{folder}/{lease.token}{os.path.splitext(job.filename)[1]}")
-    if job.kind == ExportKind.SQL:
-        _keep_manifest(job)
+        name = f"{folder}/{lease.token}{os.path.splitext(job.filename)[1]}"
+        if job.kind == ExportKind.SQL:
+            _keep_manifest(job, f"{name}.json")
+        job.file = keep(file, name)
     # Before the job's last step, which the database refuses to a job without an artifact.
     with transaction.atomic(durable=True):
         lease.guard()
@@ -178,12 +179,13 @@ def _write_backup(job: ExportJob, lease: Lease, file: IO[bytes]) -> tuple[str, d
     return f"kjxlkj-{timezone.now().date().isoformat()}.dump", manifest
 
 
-def _keep_manifest(job: ExportJob) -> None:
-    """Beside the dump, which can so be restored where its database is no more."""
+def _keep_manifest(job: ExportJob, name: str) -> None:
+    """Beside the dump, which can so be restored where its database is no more. Before it: a disk that is full now
+    shall not keep a dump that nobody knows of."""
     told = {"sha256": job.sha256, "size": job.size, **job.summary_json}
     with staged() as file:
         file.write(json.dumps(told, indent=2, ensure_ascii=False).encode())
-        keep(file, f"{job.file.name}.json")
+        keep(file, name)
 
 
 def _clear(folder: str) -> None:
