@@ -17,7 +17,7 @@ from psycopg import sql
 
 from exports import backup_file, digests, scratch
 from exports.backup_file import Backup
-from exports.comparing import differences, said
+from exports.differences import differences, said
 from exports.programs import Program
 from exports.servers import address, connect, live, maintenance
 from kjxlkj.errors import Conflict, Forbidden, Invalid

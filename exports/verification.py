@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from exports import audit, backup_file, scratch
 from exports.backup_file import Backup
-from exports.comparing import Difference, differences, said
+from exports.differences import Difference, differences, said
 from exports.models import AuditAction, ExportJob, ExportKind
 from exports.servers import connect
 from kjxlkj.errors import Conflict, DomainError
