@@ -29,6 +29,8 @@ class Action:
     `superusers_only`: it concerns the whole instance, and so do the writing and the launching of its rules.
     `reads_sources`: false where it works by the condition itself, so that one run is for all notes, and a launch
     need not list them.
+    `acts_outside(action_json)`: whether its work is felt outside of the database, or costs money, so that a database
+    that was restored cannot tell whether it has been done since.
     `needs_sources`: without a note there is nothing to do, and a launch says so instead of starting a run.
     """
 
@@ -41,6 +43,7 @@ class Action:
     reads_sources: bool = True
     needs_sources: bool = False
     superusers_only: bool = False
+    acts_outside: Callable[[Mapping[str, Any]], bool] = lambda action_json: False
     queue: Callable[[Mapping[str, Any]], str] = lambda action_json: DEFAULT_QUEUE
     budget: Callable[[Mapping[str, Any]], Budget] = daily_budget
     schema: Mapping[str, Any] = field(default_factory=dict)

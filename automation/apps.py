@@ -8,7 +8,7 @@ class AutomationConfig(AppConfig):
 
     def ready(self) -> None:
         from automation import actions
-        from automation.execution import announce, work
+        from automation.execution import acts_outside, announce, work
         from automation.matching import on_events
         from automation.models import Run
         from automation.retention import forget
@@ -17,7 +17,7 @@ class AutomationConfig(AppConfig):
         from kjxlkj.jobs.registry import JobKind, hourly, register, register_chore
         from kjxlkj.workspaces.events import listen
 
-        register(JobKind(model=Run, work=work, announce=announce))
+        register(JobKind(model=Run, work=work, announce=announce, acts_outside=acts_outside))
         listen(on_events)
         register_chore(tick)
         register_chore(hourly(forget))

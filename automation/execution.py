@@ -46,6 +46,12 @@ def _keep_trace(run: Run, lease: Lease) -> None:
         Run.objects.filter(pk=run.pk, lease_token=lease.token).update(result_json=run.result_json)
 
 
+def acts_outside(run: Run) -> bool:
+    action_json = run.rule_snapshot.get("action_json", {})
+    action = actions.find(action_json.get("kind"))
+    return action is not None and action.acts_outside(action_json)
+
+
 def announce(runs: Sequence[Run], previous: str | None) -> None:
     """The workspace events of a transition of `runs`, in its transaction."""
     prefetch_related_objects(runs, "created_by")

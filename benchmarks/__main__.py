@@ -19,6 +19,7 @@ NAMES = (
     "diff",
     "import_export",
     "export",
+    "backup",
     "rules",
     "pages",
     "review_keys",

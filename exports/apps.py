@@ -11,10 +11,13 @@ class ExportsConfig(AppConfig):
         from exports.actions import EXPORT_MARKDOWN, SQL_BACKUP
         from exports.models import ExportJob
         from exports.retention import tidy
-        from exports.services import announce, work
+        from exports.scratch import drop_leftovers
+        from exports.services import announce, leaves_a_backup, work
         from kjxlkj.jobs import registry
 
-        registry.register(registry.JobKind(model=ExportJob, work=work, announce=announce))
+        kind = registry.JobKind(model=ExportJob, work=work, announce=announce, acts_outside=leaves_a_backup)
+        registry.register(kind)
         registry.register_chore(registry.hourly(tidy))
+        registry.register_chore(registry.hourly(drop_leftovers))
         actions.register(EXPORT_MARKDOWN)
         actions.register(SQL_BACKUP)

@@ -105,7 +105,7 @@ class AuditEntry(models.Model):
         help_text="Whose export it was; none for what is of the whole instance.",
     )
     actor = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+", help_text="None: by itself.")
-    via = models.CharField(max_length=16, help_text="api, admin, command, rule or retention.")
+    via = models.CharField(max_length=16, help_text="api, admin, command, rule, worker or retention.")
     address = models.GenericIPAddressField(null=True, help_text="Where the request came from.")
     request_id = models.CharField(max_length=128, blank=True)
     detail = models.JSONField(default=dict, help_text="What else is to be known, as a file's name and sha256.")

@@ -1,6 +1,7 @@
 """The only code that writes export jobs: asking for one, and doing it."""
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
@@ -11,6 +12,7 @@ from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
 from automation.models import Run
+from exports import verification
 from exports.artifacts import clear_attempts, folder_of, gone, require_artifact, require_right
 from exports.audit import record
 from exports.markdown_export import write_archive
@@ -21,6 +23,7 @@ from kjxlkj.jobs import services as jobs
 from kjxlkj.jobs.lease import Lease
 from kjxlkj.jobs.models import LONG_QUEUE, JobStatus
 from kjxlkj.jobs.outcomes import Retry
+from kjxlkj.jobs.registry import Effects
 from kjxlkj.notes.attachments import CHUNK_BYTES
 from kjxlkj.notes.filters import condition_q
 from kjxlkj.storing import StorageFault, keep, staged, storage_faults
@@ -97,6 +100,7 @@ def retry_export(job: ExportJob, *, actor: User) -> ExportJob:
             workspace=job.workspace,
             run_id=job.run_id,
             condition_json=job.condition_json,
+            subject_id=job.subject_id,
             created_by=actor,
         )
     )
@@ -116,14 +120,22 @@ def open_artifact(job: ExportJob) -> IO[bytes]:
 # --- Executing (called by kjxlkj.jobs) ------------------------------------------------------------
 
 
-def work(job: ExportJob, lease: Lease) -> None:
+def work(job: ExportJob, lease: Lease) -> Effects | None:
     try:
         with storage_faults():
+            if job.kind == ExportKind.VERIFY:
+                return verification.work(job, lease)
             _make(job, lease)
     except StorageFault as fault:
         if fault.may_pass:
             raise Retry(fault.code, fault.message) from fault
         raise
+    return verification.follow_up(job) if job.kind == ExportKind.SQL else None
+
+
+def leaves_a_backup(job: ExportJob) -> bool:
+    """A file that another attempt would take away: maybe the very one from which the job itself was restored."""
+    return job.kind == ExportKind.SQL
 
 
 def _make(job: ExportJob, lease: Lease) -> None:
@@ -135,6 +147,8 @@ def _make(job: ExportJob, lease: Lease) -> None:
         job.size, job.sha256 = file.seek(0, os.SEEK_END), _sha256(file)
         # The token in the name: a worker that was thought dead and comes back cannot touch a later one's file.
         name = f"{folder_of(job)}/{lease.token}{os.path.splitext(job.filename)[1]}"
+        if job.kind == ExportKind.SQL:
+            _keep_manifest(job, f"{name}.json")
         job.file = keep(file, name, lease.check)
     # Before the job's last step, which the database refuses to a job without an artifact.
     with transaction.atomic(durable=True):
@@ -161,6 +175,15 @@ def _write_backup(job: ExportJob, lease: Lease, file: IO[bytes]) -> tuple[str, d
 
     manifest = write_backup(file, on_progress)
     return f"kjxlkj-{timezone.now().date().isoformat()}.dump", manifest
+
+
+def _keep_manifest(job: ExportJob, name: str) -> None:
+    """Beside the dump, which can so be restored where its database is no more. Before it: a disk that is full now
+    shall not keep a dump that nobody knows of."""
+    told = {"sha256": job.sha256, "size": job.size, **job.summary_json}
+    with staged() as file:
+        file.write(json.dumps(told, indent=2, ensure_ascii=False).encode())
+        keep(file, name)
 
 
 def _sha256(file: IO[bytes]) -> str:

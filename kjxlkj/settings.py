@@ -403,6 +403,9 @@ KEEP_ARCHIVES_DAYS = _count("KJXLKJ_KEEP_ARCHIVES_DAYS", 30)
 # Whether each decision keeps how long it took, by key or by click, and how much of the proposal was edited.
 REVIEW_TIMES = _flag("KJXLKJ_REVIEW_TIMES", default=True)
 
+# Whether each backup is restored into a database of its own, right after it was made, to see whether it comes back.
+VERIFY_BACKUPS = _flag("KJXLKJ_VERIFY_BACKUPS", default=True)
+
 # Two messages more than workers are taken ahead of time, and their lock ticks meanwhile. Jobs do not depend on this
 # redelivery: their leases and the sweep are quicker.
 JOB_REDELIVERY_SECONDS = 2 * JOB_TIMEOUT_SECONDS + 60

@@ -7,7 +7,8 @@ from automation.actions import Action
 from automation.schema import settings_faults
 from kjxlkj.errors import Fault
 from librarian.pipeline import work
-from librarian.plan import max_sources, queue
+from librarian.plan import max_sources, queue, read_plan
+from librarian.providers.endpoints import parse_address
 from librarian.providers.faults import provider_faults
 from librarian.settings_schema import SCHEMA
 
@@ -18,6 +19,12 @@ def faults(action_json: Mapping[str, Any]) -> list[Fault]:
     return _schema_faults(action_json) or provider_faults(action_json)
 
 
+def _asks_somebody_else(action_json: Mapping[str, Any]) -> bool:
+    """Who may charge for it."""
+    provider = read_plan(action_json).provider
+    return not (provider.is_offline or parse_address(provider.base_url).is_local)
+
+
 LIBRARIAN_STRUCTURE = Action(
     kind="librarian_structure",
     label="Have the librarian propose changes",
@@ -25,6 +32,7 @@ LIBRARIAN_STRUCTURE = Action(
     work=work,
     max_sources=max_sources,
     needs_sources=True,
+    acts_outside=_asks_somebody_else,
     queue=queue,
     schema=SCHEMA,
 )

@@ -171,6 +171,7 @@ WEBHOOK = Action(
     max_sources=lambda action_json: MOST,
     # What a delivery does not name would be told nowhere.
     most_sources=MOST,
+    acts_outside=lambda action_json: True,
     # It waits for others, as those do that ask a model: many may at once, and no export makes them wait.
     queue=lambda action_json: LLM_QUEUE,
 )

@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                 ('id', models.UUIDField(default=kjxlkj.ids.new_id, editable=False, primary_key=True, serialize=False)),
                 ('at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
                 ('action', models.CharField(choices=[('requested', 'Requested'), ('downloaded', 'Downloaded'), ('verified', 'Verified'), ('restored', 'Restored'), ('deleted', 'Deleted')], max_length=16)),
-                ('via', models.CharField(help_text='api, admin, command, rule or retention.', max_length=16)),
+                ('via', models.CharField(help_text='api, admin, command, rule, worker or retention.', max_length=16)),
                 ('address', models.GenericIPAddressField(help_text='Where the request came from.', null=True)),
                 ('request_id', models.CharField(blank=True, max_length=128)),
                 ('detail', models.JSONField(default=dict, help_text="What else is to be known, as a file's name and sha256.")),

@@ -12,6 +12,8 @@ J = TypeVar("J", bound=Job)
 
 Effects = Callable[[], None]
 
+_HOUR = 3600.0
+
 
 @dataclass(frozen=True, slots=True)
 class JobKind(Generic[J]):
@@ -21,11 +23,14 @@ class JobKind(Generic[J]):
     that finishes the job, or not at all. It may be called again after having been cut off anywhere.
     `announce` is called within the transaction of every transition, with the jobs that made it together and the
     status that they had before (None: they are new).
+    `acts_outside(job)`: whether it leaves more than what commits with its end, so that a database that was restored
+    cannot tell whether it has been done since.
     """
 
     model: type[J]
     work: Callable[[J, Lease], Effects | None]
     announce: Callable[[Sequence[J], str | None], None]
+    acts_outside: Callable[[J], bool] = lambda job: False
 
     @property
     def label(self) -> str:
@@ -49,8 +54,6 @@ def kinds() -> Iterator[JobKind[Any]]:
     return iter(_kinds.values())
 
 
-_HOUR_SECONDS = 3600.0
-
 # What is to be looked after again and again, wherever somebody sweeps: each quick, and safe to be called at once by
 # several hosts.
 _chores: list[Callable[[], object]] = []
@@ -61,18 +64,18 @@ def register_chore(chore: Callable[[], object]) -> None:
         _chores.append(chore)
 
 
-def chores() -> Iterator[Callable[[], object]]:
-    return iter(_chores)
-
-
-def hourly(task: Callable[[], object]) -> Callable[[], None]:
-    """As a chore: with each sweep it is asked for, and once an hour it is done."""
+def hourly(chore: Callable[[], object]) -> Callable[[], None]:
+    """A chore that is asked for with each sweep, and done once an hour."""
     next_at = 0.0
 
-    def chore() -> None:
+    def do_in_time() -> None:
         nonlocal next_at
         if time.monotonic() >= next_at:
-            next_at = time.monotonic() + _HOUR_SECONDS
-            task()
+            next_at = time.monotonic() + _HOUR
+            chore()
 
-    return chore
+    return do_in_time
+
+
+def chores() -> Iterator[Callable[[], object]]:
+    return iter(_chores)

@@ -17,6 +17,22 @@ from exports.models import ExportJob
 from kjxlkj.jobs import services as jobs
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.services import NewNote, create_note
+from tests.exports.installation import LIVE, installed
+
+
+@pytest.fixture(scope="session")
+def spare_installation(django_db_blocker):
+    with django_db_blocker.unblock(), installed() as installation:
+        yield installation
+
+
+@pytest.fixture
+def new_installation(spare_installation, django_db_blocker, monkeypatch):
+    """In use in place of the suite's: migrated, and nothing in it."""
+    spare_installation.make(LIVE, like="pattern")
+    with django_db_blocker.unblock(), spare_installation.in_use(monkeypatch):
+        yield spare_installation
+    spare_installation.clear()
 
 
 @pytest.fixture(autouse=True)

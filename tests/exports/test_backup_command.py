@@ -31,7 +31,7 @@ def test_it_writes_one_whole_in_place_of_the_former_with_its_manifest(notes, tmp
     assert set(target.parent.iterdir()) == {target, beside}
     manifest = json.loads(beside.read_text())
     assert manifest["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest()
-    assert (manifest["size"], manifest["tables"]["public.notes_note"]) == (target.stat().st_size, 3)
+    assert (manifest["size"], manifest["tables"]["public.notes_note"]["rows"]) == (target.stat().st_size, 3)
     listed = subprocess.run([binaries() / "pg_restore", "--list", target], capture_output=True, text=True, check=True)
     assert "TABLE DATA public notes_note" in listed.stdout
     assert manifest["sha256"] in capsys.readouterr().out
@@ -75,7 +75,7 @@ def test_a_dump_that_cannot_take_its_name_has_no_manifest(tmp_path, monkeypatch)
 
 
 def test_help_tells_what_is_not_in_it():
-    assert "Attachments are files and not in it: copy the files folder as well." in backup_sql.Command.help
+    assert "Attachments are files and not in it" in backup_sql.Command.help
 
 
 def test_a_target_that_cannot_be_written_is_named(tmp_path):

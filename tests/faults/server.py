@@ -26,9 +26,13 @@ ROLE = "kjxlkj"
 class Server:
     """A context manager: the data directory is there inside, the server runs from `start()` on."""
 
-    def __init__(self, addresses: Sequence[str] = ()) -> None:
-        """Listens on a private socket, and over TCP, for whoever knows the password, on `addresses`."""
+    def __init__(self, addresses: Sequence[str] = (), programs: Path | None = None) -> None:
+        """Listens on a private socket, and over TCP, for whoever knows the password, on `addresses`.
+
+        `programs`: the folder of another PostgreSQL's.
+        """
         self._addresses = addresses
+        self._programs = programs or binaries()
         self._password = secrets.token_hex(8)
         self._port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -130,7 +134,7 @@ class Server:
 
     def _popen(self, program: str, *arguments: str, **streams: Any) -> subprocess.Popen[bytes]:
         """As the account that owns the directory, and not to outlive us, however we end."""
-        path, us = binaries() / program, os.getpid()
+        path, us = self._programs / program, os.getpid()
 
         def prepare() -> None:
             if os.geteuid() == 0:
