@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from exports.artifacts import gone, require_artifact
 from exports.models import ExportJob, ExportKind
 from exports.sql_backup import FORMAT
-from kjxlkj.errors import Conflict, Invalid
-from kjxlkj.jobs.models import JobStatus
+from kjxlkj.errors import Invalid
 from kjxlkj.notes.attachments import CHUNK_BYTES
 from kjxlkj.storing import staged
 
@@ -68,19 +68,10 @@ def _understood(told: Any, name: str) -> dict[str, Any]:
 
 
 def require_done(job: ExportJob) -> None:
-    """Raises `Invalid` NOT_A_BACKUP, `Conflict` EXPORT_NOT_READY, EXPORT_FAILED, EXPORT_GONE."""
+    """Raises `Invalid` NOT_A_BACKUP, `Conflict` as `artifacts.require_artifact`."""
     if job.kind != ExportKind.SQL:
         raise Invalid("NOT_A_BACKUP", "This is no SQL backup. Choose one that is.")
-    if job.status == JobStatus.FAILED:
-        raise Conflict("EXPORT_FAILED", f"The backup failed: {job.error_code}. Ask for a new one.")
-    if job.status != JobStatus.SUCCEEDED:
-        raise Conflict("EXPORT_NOT_READY", f"The backup is {job.status}. Ask again when it has succeeded.")
-    if job.deleted_at is not None:
-        raise _gone()
-
-
-def _gone() -> Conflict:
-    return Conflict("EXPORT_GONE", "The backup's file is not in the storage any more. Take another backup.")
+    require_artifact(job)
 
 
 @contextmanager
@@ -99,7 +90,7 @@ def of_job(job: ExportJob) -> Iterator[Backup]:
             copy.flush()
             yield Backup(Path(copy.name), manifest)
     except FileNotFoundError as error:
-        raise _gone() from error
+        raise gone() from error
 
 
 def _local_path(job: ExportJob) -> Path | None:

@@ -11,11 +11,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from exports import audit, backup_file, scratch
+from exports.artifacts import gone
 from exports.backup_file import Backup
 from exports.differences import Difference, differences, said
 from exports.models import AuditAction, ExportJob, ExportKind
 from exports.servers import connect
-from kjxlkj.errors import Conflict, DomainError
+from kjxlkj import storing
+from kjxlkj.errors import DomainError
 from kjxlkj.jobs import services as jobs
 from kjxlkj.jobs.lease import Lease
 from kjxlkj.jobs.models import LONG_QUEUE
@@ -38,11 +40,13 @@ _ATTACHMENTS = """
 
 
 def request_verification(backup: ExportJob, *, actor: User) -> ExportJob:
-    """Have a worker see whether a backup comes back. Raises `Forbidden`, and errors of `backup_file.require_done`."""
+    """Have a worker try it. Raises `Forbidden`, `StorageFault`, and errors of `backup_file.require_done`."""
     require_superuser(actor)
     backup_file.require_done(backup)
-    if not default_storage.exists(backup.file.name):
-        raise Conflict("EXPORT_GONE", "The backup's file is not in the storage any more. Take another backup.")
+    try:
+        storing.require(backup.file.name)
+    except FileNotFoundError as error:
+        raise gone() from error
     return queue_verification(backup, created_by=actor)
 
 

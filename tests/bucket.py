@@ -69,7 +69,7 @@ class BucketServer:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
         self._process = subprocess.Popen(
             [rclone, "serve", "s3", "--addr", f"127.0.0.1:{self._port}", "--auth-key", ",".join(KEYS.values()),
-             "--config", "/dev/null", "--vfs-cache-mode", "off", "--dir-cache-time", "0s", self.root],
+             "--config", "/dev/null", "--vfs-cache-mode", "off", self.root],
             stdout=self._log, stderr=self._log, preexec_fn=limit,
         )  # fmt: skip
         wait_for(self._answers)

@@ -54,7 +54,8 @@ def test_an_export_of_notes_and_attachments_goes_into_the_bucket_and_comes_back(
 def test_a_backup_goes_into_the_bucket(superuser, bucket):
     job = execute(request_backup(actor=superuser))
     assert job.status == "succeeded"
-    assert bucket.objects() == {f"in/{job.file.name}": job.size}
+    manifest = f"in/{job.file.name}.json"
+    assert bucket.objects() == {f"in/{job.file.name}": job.size, manifest: bucket.objects()[manifest]}
 
 
 def test_who_may_have_it_is_led_to_a_link_that_ends(client_for, admin, editor, workspace, bucket, settings):
