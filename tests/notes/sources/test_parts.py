@@ -71,7 +71,11 @@ def test_a_link_in_a_part_is_refused(vault):
     assert read(vault({ONE: buffer.getvalue()})) == ({}, {"l.md": "SYMLINK_OUTSIDE"})
 
 
-@pytest.mark.parametrize("content", [b"", b"no zip", packed({"a.md": "x"})[:-30], packed({"a.md": "x" * 99})[20:]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no zip", packed({"a.md": "x"})[:-30], packed({"a.md": "x" * 99})[20:]],
+    ids=["empty", "no zip", "without end", "without beginning"],
+)
 def test_a_damaged_part_is_named_and_stops_nothing(vault, content):
     taken, refused = read(vault({ONE: content, TWO: packed({"b.md": "2"}), "c.md": "3"}))
     assert {path: taken[path] for path in ("b.md", "c.md")} == {"b.md": b"2", "c.md": b"3"}
