@@ -1,4 +1,4 @@
-"""Artifacts that are kept no longer: the oldest of each kind and workspace, by number and by age.
+"""Artifacts that are kept no longer: the oldest of each kind, workspace and condition, by number and by age.
 
 Never the last one of its kind, and never the last backup that was restored to check it and found well: a series of
 backups that do not come back takes away nothing that does.
@@ -56,7 +56,7 @@ def keep_to_limits() -> int:
 
 
 def is_last(job: ExportJob) -> bool:
-    """Whether there is no newer one of its kind and workspace."""
+    """Whether there is no newer one of its kind, workspace and condition."""
     return ExportJob.objects.filter(pk__in=_placed(place=1), pk=job.pk).exists()
 
 
@@ -111,11 +111,13 @@ def _there() -> QuerySet[Any]:
 
 
 def _placed(*conditions: Q, **lookups: Any) -> QuerySet[Any]:
-    """The ids of those with such a place among what is there of their kind and workspace, the newest first.
+    """The ids of those with such a place among what is there of their kind, workspace and condition, the newest
+    first: an archive of a part takes no place of one of the whole.
+
 
     Besides places, ask for kinds alone: whatever else leaves some out gives the others another place.
     """
-    whose = [F("kind"), F("workspace_id")]
+    whose = [F("kind"), F("workspace_id"), F("condition_json")]
     newest_first = [F("finished_at").desc(), F("id").desc()]
     is_well = Case(When(_WELL, then=Value(True)), default=Value(False), output_field=BooleanField())
     placed = _there().annotate(is_well=is_well)

@@ -55,6 +55,17 @@ def test_the_newest_of_each_workspace_and_kind_are_kept(workspace, owner, limits
     assert keep_to_limits() == 0
 
 
+def test_archives_of_a_part_push_no_archive_of_the_whole_out(workspace, limits):
+    limits.KEEP_ARCHIVES, limits.KEEP_ARCHIVES_DAYS = 2, 30
+    whole = finished(workspace=workspace, days_ago=90)
+    parts = [finished(workspace=workspace, days_ago=days) for days in range(3)]
+    ExportJob.objects.filter(pk__in=[job.pk for job in parts]).update(condition_json={"tags": ["a"]})
+    other = finished(workspace=workspace, days_ago=80)
+    ExportJob.objects.filter(pk=other.pk).update(condition_json={"tags": ["b"]})
+    assert keep_to_limits() == 1
+    assert left() == {whole.pk, other.pk, parts[0].pk, parts[1].pk}
+
+
 def test_what_is_too_old_goes_but_for_the_last(workspace, limits):
     limits.KEEP_ARCHIVES_DAYS = 30
     old, older = (finished(workspace=workspace, days_ago=days) for days in (31, 40))
