@@ -52,7 +52,7 @@ class Download:
 
 def handed_out(response: HttpResponseBase, request: HttpRequest | Request) -> bool:
     """Whether somebody got the file by it, or a part of the file."""
-    return request.method == "GET" and response.status_code in {200, 206, 302}
+    return request.method != "HEAD" and response.status_code in {200, 206, 302}
 
 
 def answer(request: HttpRequest | Request, download: Download, *, stream: bool = False) -> HttpResponseBase:

@@ -10,7 +10,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.test import RequestFactory
 
-from kjxlkj.downloads import Download, answer
+from kjxlkj.downloads import Download, answer, handed_out
 
 DATA = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -124,6 +124,14 @@ def test_a_head_tells_and_gives_nothing(ask):
     response = ask("head", range="bytes=5-9")
     assert (response.status_code, response.content) == (200, b"")
     assert (response["Content-Length"], response["Accept-Ranges"]) == (str(len(DATA)), "bytes")
+
+
+def test_whoever_got_bytes_was_handed_the_file_out_whatever_the_method(download):
+    for method, is_so in (("get", True), ("post", True), ("head", False)):
+        request = getattr(RequestFactory(), method)("/")
+        response = answer(request, download)
+        response.close()
+        assert handed_out(response, request) is is_so
 
 
 @pytest.mark.parametrize("method", ["get", "head"])
