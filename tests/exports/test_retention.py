@@ -204,6 +204,15 @@ def test_what_was_there_when_the_database_was_restored_stays(workspace):
     assert default_storage.exists(restored_from)
 
 
+def test_the_first_sweep_after_a_start_deletes_nothing(workspace, limits):
+    """Whoever has upgraded can still say that all are to be kept."""
+    limits.KEEP_ARCHIVES = 1
+    jobs = {finished(workspace=workspace, days_ago=days).pk for days in (0, 1)}
+    recovery.sweep()
+    wait_for(lambda: not any(thread.name == "tidying exports" for thread in threading.enumerate()))
+    assert left() == jobs
+
+
 def test_the_sweep_does_all_of_it(workspace, limits, monkeypatch):
     limits.KEEP_ARCHIVES = 1
     finished(workspace=workspace, days_ago=1)
