@@ -23,20 +23,22 @@ from kjxlkj.storing import StorageFault
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 100
+_THREAD = "tidying exports"
 _WELL = Q(verified_at__isnull=False, verification_json__ok=True)
 _LAST = Q(place=1) | Q(is_well=True, place_by_wellness=1)
 
 
 def tidy() -> None:
     """The chore, on a thread of its own: a storage that is far away or does not answer keeps no sweep waiting."""
-    threading.Thread(target=_tidy, name="tidying exports", daemon=True).start()
+    if not any(thread.name == _THREAD for thread in threading.enumerate()):
+        threading.Thread(target=_tidy, name=_THREAD, daemon=True).start()
 
 
 def _tidy() -> None:
     try:
         keep_to_limits()
         clear_orphans()
-    except (StorageFault, DatabaseError, InterfaceError) as fault:
+    except (StorageFault, OSError, DatabaseError, InterfaceError) as fault:
         logger.warning("exports cannot be tidied, until the next try: %s", fault)
     finally:
         connection.close()
