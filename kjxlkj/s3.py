@@ -51,6 +51,13 @@ class S3(S3Storage):  # type: ignore[misc]  # shipped without types
         body: IO[bytes] = answer["Body"]
         return body
 
+    def exists(self, name: str) -> bool:
+        """Raises ClientError where the bucket itself is not there: asked for a file of it, a server says the same."""
+        if super().exists(name):
+            return True
+        self._client.head_bucket(Bucket=self.bucket_name)
+        return False
+
     def link(self, name: str, disposition: str, content_type: str, seconds: int) -> str:
         """An address that hands the file out to whoever has it, for so long."""
         headers = {
