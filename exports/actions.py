@@ -13,7 +13,7 @@ _EVERY_NOTE = 1_000_000_000
 _SCHEMA = {"type": "object", "properties": {"limits": LIMITS}, "additionalProperties": False}
 _BACKUP_SCHEMA = {
     **_SCHEMA,
-    "description": "Attachments are files and not in it: copy the files folder as well.",
+    "description": "Attachments are not in it: manage.py backup_sql --to FILE --attachments FOLDER copies them too.",
 }
 
 

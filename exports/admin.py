@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from exports import services
 from exports.artifacts import delete_artifact, require_artifact
@@ -113,7 +113,7 @@ class ExportAdmin(JobAdmin):
         return [
             path("markdown/", wrap(require_POST(self.markdown_view)), name="exports_exportjob_markdown"),
             path("sql/", wrap(require_POST(self.backup_view)), name="exports_exportjob_backup"),
-            path("<uuid:job_id>/download/", wrap(self.download_view), name="exports_exportjob_download"),
+            path("<uuid:job_id>/download/", wrap(require_safe(self.download_view)), name="exports_exportjob_download"),
             path(
                 "<uuid:job_id>/delete-file/",
                 wrap(require_http_methods(["GET", "POST"])(self.delete_file_view)),

@@ -17,7 +17,8 @@ class ExportsConfig(AppConfig):
 
         kind = registry.JobKind(model=ExportJob, work=work, announce=announce, acts_outside=leaves_a_backup)
         registry.register(kind)
-        registry.register_chore(registry.hourly(tidy))
+        # Whoever has upgraded finds time to say that all are to be kept.
+        registry.register_chore(registry.hourly(tidy, waits=True))
         registry.register_chore(registry.hourly(drop_leftovers))
         actions.register(EXPORT_MARKDOWN)
         actions.register(SQL_BACKUP)

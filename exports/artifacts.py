@@ -100,7 +100,7 @@ def clear(job: ExportJob) -> None:
             for name in _names(job):
                 default_storage.delete(name)
             _remove_folder(job)
-    except StorageFault as fault:
+    except (StorageFault, OSError) as fault:
         logger.warning("the artifact of export %s is still in the storage, until the next try: %s", job.pk, fault)
 
 
@@ -108,8 +108,9 @@ def clear_attempts(job: ExportJob) -> None:
     """What attempts at an export that were cut off have left."""
     restored_at = _last_restored_at()
     for name in _names(job):
-        if restored_at is None or default_storage.get_modified_time(name) > restored_at:
-            default_storage.delete(name)
+        with suppress(FileNotFoundError):
+            if restored_at is None or default_storage.get_modified_time(name) > restored_at:
+                default_storage.delete(name)
 
 
 def clear_orphans() -> int:
@@ -124,24 +125,37 @@ def clear_orphans() -> int:
         jobs = ExportJob.objects.filter(Q(status=JobStatus.FAILED) | Q(deleted_at__isnull=False) | _finished(lately))
         batches = (found[start : start + _AT_ONCE] for start in range(0, len(found), _AT_ONCE))
         restored_at = _last_restored_at()
-        return sum(_clear_unlisted(job, restored_at) for batch in batches for job in jobs.filter(pk__in=batch))
+        return sum(_try_to_clear(job, restored_at) for batch in batches for job in jobs.filter(pk__in=batch))
 
 
 def _finished(since: datetime) -> Q:
     return Q(status=JobStatus.SUCCEEDED, finished_at__gt=since)
 
 
+def _try_to_clear(job: ExportJob, restored_at: datetime | None) -> int:
+    """What cannot be touched of one keeps nothing of the others."""
+    try:
+        with storage_faults():
+            return _clear_unlisted(job, restored_at)
+    except (StorageFault, OSError) as fault:
+        logger.warning("what export %s has left is still in the storage, until the next try: %s", job.pk, fault)
+        return 0
+
+
 def _clear_unlisted(job: ExportJob, restored_at: datetime | None) -> int:
     is_deleted = job.deleted_at is not None
+    # One that failed between its file and its end has a name of it, too.
+    listed = job.file.name if job.status == JobStatus.SUCCEEDED and not is_deleted else ""
     newest = timezone.now() - _ORPHAN_AGE
     cleared = 0
     for name in _names(job):
-        if not is_deleted and job.file and name.startswith(job.file.name):
+        if listed and name.startswith(listed):
             continue  # with what lies beside it under its name, as a manifest
-        written_at = default_storage.get_modified_time(name)
-        if is_deleted or (written_at < newest and (restored_at is None or written_at > restored_at)):
-            default_storage.delete(name)
-            cleared += 1
+        with suppress(FileNotFoundError):  # another host was faster
+            written_at = default_storage.get_modified_time(name)
+            if is_deleted or (written_at < newest and (restored_at is None or written_at > restored_at)):
+                default_storage.delete(name)
+                cleared += 1
     if is_deleted or job.status == JobStatus.FAILED:
         _remove_folder(job)
     return cleared

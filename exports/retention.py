@@ -1,4 +1,4 @@
-"""Artifacts that are kept no longer: the oldest of each kind and workspace, by number and by age.
+"""Artifacts that are kept no longer: the oldest of each kind, workspace and condition, by number and by age.
 
 Never the last one of its kind, and never the last backup that was restored to check it and found well: a series of
 backups that do not come back takes away nothing that does.
@@ -23,20 +23,22 @@ from kjxlkj.storing import StorageFault
 logger = logging.getLogger(__name__)
 
 _AT_ONCE = 100
+_THREAD = "tidying exports"
 _WELL = Q(verified_at__isnull=False, verification_json__ok=True)
 _LAST = Q(place=1) | Q(is_well=True, place_by_wellness=1)
 
 
 def tidy() -> None:
     """The chore, on a thread of its own: a storage that is far away or does not answer keeps no sweep waiting."""
-    threading.Thread(target=_tidy, name="tidying exports", daemon=True).start()
+    if not any(thread.name == _THREAD for thread in threading.enumerate()):
+        threading.Thread(target=_tidy, name=_THREAD, daemon=True).start()
 
 
 def _tidy() -> None:
     try:
         keep_to_limits()
         clear_orphans()
-    except (StorageFault, DatabaseError, InterfaceError) as fault:
+    except (StorageFault, OSError, DatabaseError, InterfaceError) as fault:
         logger.warning("exports cannot be tidied, until the next try: %s", fault)
     finally:
         connection.close()
@@ -56,7 +58,7 @@ def keep_to_limits() -> int:
 
 
 def is_last(job: ExportJob) -> bool:
-    """Whether there is no newer one of its kind and workspace."""
+    """Whether there is no newer one of its kind, workspace and condition."""
     return ExportJob.objects.filter(pk__in=_placed(place=1), pk=job.pk).exists()
 
 
@@ -111,11 +113,13 @@ def _there() -> QuerySet[Any]:
 
 
 def _placed(*conditions: Q, **lookups: Any) -> QuerySet[Any]:
-    """The ids of those with such a place among what is there of their kind and workspace, the newest first.
+    """The ids of those with such a place among what is there of their kind, workspace and condition, the newest
+    first: an archive of a part takes no place of one of the whole.
+
 
     Besides places, ask for kinds alone: whatever else leaves some out gives the others another place.
     """
-    whose = [F("kind"), F("workspace_id")]
+    whose = [F("kind"), F("workspace_id"), F("condition_json")]
     newest_first = [F("finished_at").desc(), F("id").desc()]
     is_well = Case(When(_WELL, then=Value(True)), default=Value(False), output_field=BooleanField())
     placed = _there().annotate(is_well=is_well)

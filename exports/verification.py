@@ -39,6 +39,7 @@ _ATTACHMENTS = """
     WHERE deleted_at IS NULL ORDER BY sha256, path"""
 
 
+@storing.discreet_faults()
 def request_verification(backup: ExportJob, *, actor: User) -> ExportJob:
     """Have a worker try it. Raises `Forbidden`, `StorageFault`, and errors of `backup_file.require_done`."""
     require_superuser(actor)

@@ -16,7 +16,7 @@ from rest_framework.request import Request
 
 from kjxlkj.api import Shape
 from kjxlkj.envelope import error_json
-from kjxlkj.storing import link, open_at, require
+from kjxlkj.storing import discreet_faults, link, open_at, require
 
 _PIECE_BYTES = 256 * 1024
 # One range; who asks for many at once gets the whole, as RFC 9110 allows.
@@ -52,9 +52,10 @@ class Download:
 
 def handed_out(response: HttpResponseBase, request: HttpRequest | Request) -> bool:
     """Whether somebody got the file by it, or a part of the file."""
-    return request.method == "GET" and response.status_code in {200, 206, 302}
+    return request.method != "HEAD" and response.status_code in {200, 206, 302}
 
 
+@discreet_faults()
 def answer(request: HttpRequest | Request, download: Download, *, stream: bool = False) -> HttpResponseBase:
     """The download, or what the request's conditions ask for instead. Raises FileNotFoundError, `StorageFault`."""
     if download.etag in (known := parse_etags(request.headers.get("If-None-Match", ""))) or known == ["*"]:

@@ -4,6 +4,7 @@ Imported only where the settings name a bucket: it needs django-storages and bot
 """
 
 from typing import IO, Any
+from uuid import uuid4
 
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
@@ -51,6 +52,13 @@ class S3(S3Storage):  # type: ignore[misc]  # shipped without types
         body: IO[bytes] = answer["Body"]
         return body
 
+    def exists(self, name: str) -> bool:
+        """Raises ClientError where the bucket itself is not there: asked for a file of it, a server says the same."""
+        if super().exists(name):
+            return True
+        self._client.head_bucket(Bucket=self.bucket_name)
+        return False
+
     def link(self, name: str, disposition: str, content_type: str, seconds: int) -> str:
         """An address that hands the file out to whoever has it, for so long."""
         headers = {
@@ -62,12 +70,15 @@ class S3(S3Storage):  # type: ignore[misc]  # shipped without types
         return link
 
     def probe(self) -> None:
-        """Write, read and delete, as exports do: each may be forbidden by itself."""
-        where = {"Bucket": self.bucket_name, "Key": self._normalize_name(".probe")}
+        """Write, read, list and delete, as exports do: each may be forbidden by itself, or outside of the prefix."""
+        key = self._normalize_name(f".probe-{uuid4()}")
+        where = {"Bucket": self.bucket_name, "Key": key}
         self._client.put_object(**where, Body=b"kjxlkj")
-        self._client.get_object(**where)["Body"].read()
-        self._client.delete_object(**where)
-        self._client.list_objects_v2(Bucket=self.bucket_name, MaxKeys=1)
+        try:
+            self._client.get_object(**where)["Body"].read()
+            self._client.list_objects_v2(Bucket=self.bucket_name, Prefix=key, MaxKeys=1)
+        finally:
+            self._client.delete_object(**where)
 
     @property
     def place(self) -> str:

@@ -241,6 +241,11 @@ STORAGES = {
 }
 # How long a link into the bucket opens a download. 0: no links, everything goes through us.
 S3_LINK_SECONDS = _count("KJXLKJ_S3_LINK_SECONDS", 300)
+_S3_LINK_MOST_SECONDS = 7 * 24 * 3600  # S3's own bound, of signatures of version 4
+if S3_LINK_SECONDS > _S3_LINK_MOST_SECONDS:
+    raise ImproperlyConfigured(
+        f"KJXLKJ_S3_LINK_SECONDS: '{S3_LINK_SECONDS}' is no time that S3 allows. Give {_S3_LINK_MOST_SECONDS} or less."
+    )
 FILE_UPLOAD_PERMISSIONS = 0o600
 FILE_UPLOAD_DIRECTORY_PERMISSIONS = 0o700
 # A note of the largest size, escaped as JSON, with room to spare.

@@ -1,6 +1,7 @@
 """Files written whole or not at all, into Django's storage or where a person asks for one; and read in parts."""
 
 import errno
+import logging
 import os
 import tempfile
 import time
@@ -14,6 +15,8 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 
 from kjxlkj.errors import Upstream
+
+logger = logging.getLogger(__name__)
 
 _STAGE = ".incoming"
 # What a killed process left behind; nothing takes that long to write.
@@ -31,6 +34,17 @@ class StorageFault(Upstream):
     def __init__(self, code: str, message: str, *, may_pass: bool = False) -> None:
         super().__init__(code, message)
         self.may_pass = may_pass
+
+
+@contextmanager
+def discreet_faults() -> Iterator[None]:
+    """For answers over HTTP: paths and addresses, which a fault's words tell, go into the log and no further."""
+    try:
+        yield
+    except StorageFault as fault:
+        logger.warning("%s [%s]", fault, fault.code)
+        told = f"The storage failed ({fault.code}). Ask whoever runs the server; `manage.py doctor` tells more."
+        raise StorageFault(fault.code, told, may_pass=fault.may_pass) from fault
 
 
 @contextmanager

@@ -10,7 +10,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.test import RequestFactory
 
-from kjxlkj.downloads import Download, answer
+from kjxlkj.downloads import Download, answer, handed_out
+from kjxlkj.storing import StorageFault
 
 DATA = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(DATA).hexdigest()
@@ -124,6 +125,27 @@ def test_a_head_tells_and_gives_nothing(ask):
     response = ask("head", range="bytes=5-9")
     assert (response.status_code, response.content) == (200, b"")
     assert (response["Content-Length"], response["Accept-Ranges"]) == (str(len(DATA)), "bytes")
+
+
+def test_whoever_got_bytes_was_handed_the_file_out_whatever_the_method(download):
+    for method, is_so in (("get", True), ("post", True), ("head", False)):
+        request = getattr(RequestFactory(), method)("/")
+        response = answer(request, download)
+        response.close()
+        assert handed_out(response, request) is is_so
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_fails_tells_of_the_server_in_its_log_alone(bucket, caplog, stream):
+    download = Download(default_storage.save("a", ContentFile(DATA)), "a", "text/plain", len(DATA), SHA256)
+    bucket.stop()
+    with pytest.raises(StorageFault) as raised:
+        answer(RequestFactory().get("/"), download, stream=stream)
+    assert raised.value.code == "STORAGE_UNAVAILABLE"
+    assert raised.value.message == (
+        "The storage failed (STORAGE_UNAVAILABLE). Ask whoever runs the server; `manage.py doctor` tells more."
+    )
+    assert bucket.url in caplog.text
 
 
 @pytest.mark.parametrize("method", ["get", "head"])

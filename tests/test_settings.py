@@ -125,6 +125,7 @@ def test_a_bucket_is_named_by_the_environment_and_a_folder_is_the_default(tmp_pa
         ("KJXLKJ_S3_BUCKET", "s3://notes/team"),
         ("KJXLKJ_S3_ENDPOINT_URL", "s3.example.com"),
         ("KJXLKJ_S3_LINK_SECONDS", "five"),
+        ("KJXLKJ_S3_LINK_SECONDS", "604801"),
         ("KJXLKJ_KEEP_BACKUPS", "-1"),
         ("KJXLKJ_PROXIES", "127.0.0.1"),
     ],

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.core.management.base import SystemCheckError
 
 from kjxlkj.health import check_storage
-from kjxlkj.storing import StorageFault, keep, link, open_at, staged, storage_faults
+from kjxlkj.storing import StorageFault, keep, link, open_at, require, staged, storage_faults
 from tests.bucket import BUCKET
 
 
@@ -114,6 +114,38 @@ def test_no_keys_at_all_are_told(bucket, disk, monkeypatch, settings):
     with pytest.raises(StorageFault, match="AWS_ACCESS_KEY_ID") as raised:
         put("a", b"x")
     assert raised.value.code == "STORAGE_REFUSED"
+
+
+@pytest.fixture
+def nowhere(bucket, settings):
+    """A bucket that is not there, on a server that is."""
+    wrong = bucket.storage
+    wrong["OPTIONS"]["bucket_name"] = "nowhere"
+    settings.STORAGES = {**settings.STORAGES, "default": wrong}
+
+
+def test_a_bucket_that_is_not_there_is_no_lost_file(nowhere, disk):
+    for ask in (lambda: require("a"), lambda: link("a", "attachment", "text/plain")):
+        with pytest.raises(StorageFault, match="bucket nowhere") as raised:
+            ask()
+        assert raised.value.code == "STORAGE_REFUSED"
+
+
+def test_a_lost_file_is_none_of_the_bucket(bucket, disk):
+    with pytest.raises(FileNotFoundError):
+        require("a")
+
+
+def test_each_who_tries_a_bucket_has_a_key_of_its_own_below_the_prefix(bucket, disk):
+    sent = []
+    events = default_storage.connection.meta.client.meta.events
+    events.register("provide-client-params.s3", lambda params, **_: sent.append(params))
+    assert check_storage().ok
+    assert check_storage().ok
+    keys = {params.get("Key") or params["Prefix"] for params in sent}
+    assert len(keys) == 2
+    assert all(key.startswith("in/.probe") for key in keys)
+    assert bucket.objects() == {}
 
 
 def test_the_doctor_and_the_check_for_deployments_tell_of_a_bucket_that_is_not_there(bucket, disk, settings, db):

@@ -64,9 +64,9 @@ def register_chore(chore: Callable[[], object]) -> None:
         _chores.append(chore)
 
 
-def hourly(chore: Callable[[], object]) -> Callable[[], None]:
-    """A chore that is asked for with each sweep, and done once an hour."""
-    next_at = 0.0
+def hourly(chore: Callable[[], object], *, waits: bool = False) -> Callable[[], None]:
+    """A chore that is asked for with each sweep, and done once an hour. `waits`: first an hour from now."""
+    next_at = time.monotonic() + _HOUR if waits else 0.0
 
     def do_in_time() -> None:
         nonlocal next_at

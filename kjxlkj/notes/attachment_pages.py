@@ -1,17 +1,20 @@
 """The pages of one attachment in the admin: what it is and who links to it, and its content."""
 
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
+from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_GET, require_safe
 
 from kjxlkj.errors import NotFound
 from kjxlkj.notes.models import Attachment, Note, NoteLink
 from kjxlkj.notes.pages import page
 from kjxlkj.notes.serving import as_download, as_picture, is_picture
+from kjxlkj.storing import StorageFault
 from kjxlkj.workspaces.roles import scoped
 
 _LISTED = 200
@@ -38,6 +41,9 @@ def file(request: HttpRequest, attachment_id: UUID) -> HttpResponseBase:
         return as_download(request, get_object_or_404(_attachments(request), pk=attachment_id))
     except NotFound as error:
         raise Http404(error.message) from error
+    except StorageFault as fault:
+        messages.error(request, fault.message)
+        return redirect("admin:notes_attachment_change", attachment_id)
 
 
 @require_safe
@@ -46,6 +52,8 @@ def picture(request: HttpRequest, attachment_id: UUID) -> HttpResponseBase:
         return as_picture(request, get_object_or_404(_attachments(request), pk=attachment_id))
     except NotFound as error:
         raise Http404(error.message) from error
+    except StorageFault as fault:
+        return HttpResponse(fault.message, status=HTTPStatus.BAD_GATEWAY, content_type="text/plain; charset=utf-8")
 
 
 def linking_notes(attachment: Any) -> QuerySet[Note]:

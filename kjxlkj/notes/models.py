@@ -233,7 +233,10 @@ class Attachment(models.Model):
     size = models.BigIntegerField()
     file = models.FileField(max_length=200)
     keys = ArrayField(
-        models.CharField(max_length=1100), default=list, help_text="What links call it, the surest first."
+        models.CharField(max_length=1100),
+        default=list,
+        db_default=Value([]),
+        help_text="What links call it, the surest first.",
     )
     created_at = models.DateTimeField(default=timezone.now)
     updated_at = models.DateTimeField(default=timezone.now)

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from kjxlkj.downloads import Download, answer
 from kjxlkj.errors import NotFound
 from kjxlkj.notes.models import Attachment
-from kjxlkj.storing import open_at
+from kjxlkj.storing import discreet_faults, open_at
 
 # A browser holds a picture unpacked; larger ones are for a program of their own.
 PICTURE_MAX_BYTES = 20 * 1024 * 1024
@@ -54,6 +54,7 @@ def as_picture(request: HttpRequest, attachment: Attachment) -> HttpResponseBase
     return _answer(request, attachment, kind, as_attachment=kind is None, stream=True)
 
 
+@discreet_faults()
 def _picture_kind(attachment: Attachment) -> str | None:
     if not is_picture(attachment.path, attachment.size):
         return None

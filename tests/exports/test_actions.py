@@ -79,11 +79,11 @@ def test_a_run_orders_one_backup(workspace, superuser, backup_rule):
 
 
 def test_whoever_chooses_it_is_told_what_is_not_in_it(superuser):
-    about = "Attachments are files and not in it: copy the files folder as well."
+    about = "Attachments are not in it: manage.py backup_sql --to FILE --attachments FOLDER copies them too."
     action = actions.find("sql_backup")
     assert (action.label, action.schema["description"]) == ("Back up the database, without attachments", about)
     (recipe,) = (recipe for recipe in recipes.offered(superuser) if recipe.values["action_json"] == BACKUP)
-    assert about in recipe.about
+    assert "Attachments are files and not in it" in recipe.about
 
 
 def test_it_backs_up_on_an_event_of_anybodys(workspace, owner, superuser, backup_rule):

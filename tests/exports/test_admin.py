@@ -58,7 +58,7 @@ def test_an_archive_that_is_gone_from_the_storage_is_said_to_be(owner, workspace
 
 # --- SQL backups ----------------------------------------------------------------------------------
 
-WITHOUT_FILES = "Attachments are files and not in it: copy the files folder as well."
+WITHOUT_FILES = "<code>manage.py backup_sql --to FILE --attachments FOLDER</code> copies them too."
 
 
 def test_a_superuser_orders_watches_and_fetches_a_backup(superuser, workspace):

@@ -55,6 +55,11 @@ def test_who_gets_nothing_has_not_downloaded(client_for, admin, editor, workspac
     assert not AuditEntry.objects.exists()
 
 
+def test_nobody_fetches_a_file_by_another_method_unseen(admin, workspace):
+    job = finished(workspace=workspace)
+    assert browser(admin).post(f"/admin/exports/exportjob/{job.pk}/download/").status_code == 405
+
+
 def test_the_admin_is_told_from_the_api(superuser):
     client = browser(superuser)
     client.post("/admin/exports/exportjob/sql/")

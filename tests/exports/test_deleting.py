@@ -67,7 +67,7 @@ def test_the_admin_asks_first(admin, workspace):
     page = client.get(f"{LIST}{job.pk}/change/").content.decode()
     assert f"{LIST}{job.pk}/delete-file/" in page
     asked = client.get(f"{LIST}{job.pk}/delete-file/").content.decode()
-    assert "newest archive of this workspace" in asked
+    assert "newest archive of the whole of this workspace" in asked
     assert default_storage.exists(job.file.name)
     done = client.post(f"{LIST}{job.pk}/delete-file/", follow=True).content.decode()
     assert f"{job.filename} is deleted" in done
@@ -79,6 +79,13 @@ def test_the_admin_asks_first(admin, workspace):
     assert "<form method" not in again.partition('class="run-tools"')[2]
     refused = client.get(f"{LIST}{job.pk}/download/", follow=True).content.decode()
     assert "Ask for a new export" in refused
+
+
+def test_the_admin_warns_of_the_last_archive_of_its_condition(admin, workspace):
+    part, _ = finished(workspace=workspace, days_ago=1), finished(workspace=workspace)
+    ExportJob.objects.filter(pk=part.pk).update(condition_json={"tags": ["a"]})
+    page = browser(admin).get(f"{LIST}{part.pk}/delete-file/").content.decode()
+    assert "newest archive of this workspace’s notes that meet its condition" in page
 
 
 def test_the_admin_warns_of_the_last_backup_that_came_back(superuser):

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from exports import retention
-from exports.artifacts import clear_orphans
+from exports.artifacts import clear_orphans, delete_artifact
 from exports.audit import record
 from exports.models import AuditAction, AuditEntry, ExportJob
 from exports.retention import keep_to_limits
@@ -53,6 +53,17 @@ def test_the_newest_of_each_workspace_and_kind_are_kept(workspace, owner, limits
     assert keep_to_limits() == 3
     assert left() == {*archives[:2], *archives[3:5], backups[0]}
     assert keep_to_limits() == 0
+
+
+def test_archives_of_a_part_push_no_archive_of_the_whole_out(workspace, limits):
+    limits.KEEP_ARCHIVES, limits.KEEP_ARCHIVES_DAYS = 2, 30
+    whole = finished(workspace=workspace, days_ago=90)
+    parts = [finished(workspace=workspace, days_ago=days) for days in range(3)]
+    ExportJob.objects.filter(pk__in=[job.pk for job in parts]).update(condition_json={"tags": ["a"]})
+    other = finished(workspace=workspace, days_ago=80)
+    ExportJob.objects.filter(pk=other.pk).update(condition_json={"tags": ["b"]})
+    assert keep_to_limits() == 1
+    assert left() == {whole.pk, other.pk, parts[0].pk, parts[1].pk}
 
 
 def test_what_is_too_old_goes_but_for_the_last(workspace, limits):
@@ -177,6 +188,60 @@ def test_what_a_failed_export_left_goes_with_its_folder(workspace, owner):
     assert default_storage.listdir("exports")[0] == []
 
 
+def test_a_file_that_cannot_be_touched_leaves_no_other_behind(workspace, caplog):
+    stuck, others = finished(workspace=workspace), [finished(workspace=workspace) for _ in range(4)]
+    names = {job.pk: orphan(job.pk, days_ago=2) for job in [stuck, *others]}
+    loop = os.path.join(os.path.dirname(default_storage.path(names[stuck.pk])), "loop")
+    os.symlink(loop, loop)
+    assert clear_orphans() == 4
+    assert str(stuck.pk) in caplog.text
+    os.unlink(loop)
+    assert clear_orphans() == 1
+
+
+def test_a_file_that_cannot_be_touched_is_no_failure_of_its_deletion(workspace, owner):
+    job = finished(workspace=workspace)
+    folder = os.path.dirname(default_storage.path(job.file.name))
+    os.rename(folder, f"{folder}.there")
+    open(folder, "w").close()
+    delete_artifact(job, actor=owner)
+    os.remove(folder)
+    os.rename(f"{folder}.there", folder)
+    assert clear_orphans() == 1
+    assert left() == set()
+
+
+def test_what_another_host_deletes_meanwhile_is_gone(workspace, monkeypatch):
+    job = finished(workspace=workspace)
+    orphans = [orphan(job.pk, days_ago=2) for _ in range(3)]
+    look = type(default_storage._wrapped).get_modified_time
+
+    def deleted_before(storage, name):
+        if name == orphans[0]:
+            storage.delete(name)
+        return look(storage, name)
+
+    monkeypatch.setattr(type(default_storage._wrapped), "get_modified_time", deleted_before)
+    assert clear_orphans() == 2
+    assert left() == {job.pk}
+
+
+def test_the_file_of_an_export_that_failed_after_it_goes_with_all_beside_it(workspace, owner):
+    """Killed or cancelled between its file and its end."""
+    job = ExportJob.objects.create(kind="sql")
+    young = ExportJob.objects.create(kind="sql")
+    for each, days_ago in ((job, 2), (young, 0.5)):
+        name = orphan(each.pk, days_ago=days_ago)
+        beside = default_storage.save(f"{name}.json", ContentFile(b"{}"))
+        then = time.time() - days_ago * 86400
+        os.utime(default_storage.path(beside), (then, then))
+        ExportJob.objects.filter(pk=each.pk).update(
+            status="failed", error_code="CANCELLED", finished_at=timezone.now(), file=name
+        )
+    assert clear_orphans() == 2
+    assert default_storage.listdir("exports")[0] == [str(young.pk)]
+
+
 def test_files_of_jobs_that_nobody_knows_stay(workspace):
     names = [orphan("0193b7a0-0000-7000-8000-000000000000", days_ago=9), orphan("notes of mine", days_ago=9)]
     assert clear_orphans() == 0
@@ -193,6 +258,42 @@ def test_what_was_there_when_the_database_was_restored_stays(workspace):
     assert default_storage.exists(restored_from)
 
 
+def test_the_first_sweep_after_a_start_deletes_nothing(workspace, limits):
+    """Whoever has upgraded can still say that all are to be kept."""
+    limits.KEEP_ARCHIVES = 1
+    jobs = {finished(workspace=workspace, days_ago=days).pk for days in (0, 1)}
+    recovery.sweep()
+    wait_for(lambda: not tidying())
+    assert left() == jobs
+
+
+def test_a_second_thread_is_not_begun_while_one_is_at_it(monkeypatch):
+    begun, go_on = [], threading.Event()
+    monkeypatch.setattr(retention, "keep_to_limits", lambda: begun.append(1) or go_on.wait())
+    retention.tidy()
+    wait_for(lambda: begun)
+    retention.tidy()
+    try:
+        assert len(tidying()) == 1
+    finally:
+        go_on.set()
+    wait_for(lambda: not tidying())
+
+
+def test_a_disk_that_fails_ends_no_thread_loudly(monkeypatch, caplog):
+    def fail():
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(retention, "keep_to_limits", fail)
+    retention.tidy()
+    wait_for(lambda: not tidying())
+    assert "exports cannot be tidied" in caplog.text
+
+
+def tidying():
+    return [thread for thread in threading.enumerate() if thread.name == "tidying exports"]
+
+
 def test_the_sweep_does_all_of_it(workspace, limits, monkeypatch):
     limits.KEEP_ARCHIVES = 1
     finished(workspace=workspace, days_ago=1)
@@ -200,5 +301,5 @@ def test_the_sweep_does_all_of_it(workspace, limits, monkeypatch):
     monkeypatch.setattr("kjxlkj.jobs.registry._chores", [retention.tidy])
     recovery.sweep()
     wait_for(lambda: ExportJob.objects.exclude(deleted_at=None).count() == 1)
-    wait_for(lambda: not any(thread.name == "tidying exports" for thread in threading.enumerate()))
+    wait_for(lambda: not tidying())
     assert left() == {last.pk}

@@ -118,6 +118,14 @@ def test_keys_are_the_path_and_then_the_name(path):
     assert all(keys[0].endswith(key) for key in keys)
 
 
+# As the version before has it, which knows nothing of keys.
+OLD_WORKER = """
+INSERT INTO notes_attachment (id, workspace_id, path, sha256, size, file, created_at, updated_at)
+SELECT gen_random_uuid(), workspace_id, 'old.png', sha256, size, file, now(), now()
+FROM notes_attachment WHERE path = 'b.png'
+"""
+
+
 @pytest.mark.django_db(transaction=True)
 def test_links_that_were_there_before_are_found_by_the_migration(make_note, attach):
     attach("img/a.png", "b.png")
@@ -127,7 +135,13 @@ def test_links_that_were_there_before_are_found_by_the_migration(make_note, atta
     newest = list(executor.loader.graph.leaf_nodes())
     try:
         executor.migrate([("notes", "0001_initial")])
-        MigrationExecutor(connection).migrate(newest)
+        MigrationExecutor(connection).migrate([("notes", "0002_links_to_attachments")])
+        with connection.cursor() as cursor:
+            cursor.execute(OLD_WORKER)
+            # One that was killed half-way, with its index begun.
+            cursor.execute("CREATE INDEX attachment_keys ON notes_attachment (id)")
+        Attachment.objects.filter(path="b.png").update(keys=attachment_keys("b.png"))
     finally:
         MigrationExecutor(connection).migrate(newest)
+    assert Attachment.objects.get(path="old.png").keys == attachment_keys("old.png")
     assert meant() == before == {"![[a.png]]": "img/a.png", "![](b.png)": "b.png", "[[nothing]]": None}

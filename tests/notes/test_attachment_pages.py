@@ -201,6 +201,16 @@ class TestContent:
         attachment.file.storage.delete(attachment.file.name)
         assert browser(viewer).get(at(name, attachment)).status_code == 404
 
+    def test_a_storage_that_is_away_is_told(self, viewer, bucket, attach):
+        attachment = attach("a.png")
+        bucket.stop()
+        shown = browser(viewer).get(at("file", attachment), follow=True)
+        assert shown.redirect_chain == [(at("change", attachment), 302)]
+        assert "doctor" in html(shown)
+        picture = browser(viewer).get(at("picture", attachment))
+        assert (picture.status_code, picture["Content-Type"]) == (502, "text/plain; charset=utf-8")
+        assert "doctor" in picture.content.decode()
+
 
 class TestInNotes:
     def shown(self, note):
