@@ -62,8 +62,8 @@ RECIPES = (
     Recipe(
         "weekly-backup",
         "Weekly backup",
-        "Every Sunday at 4:00, the database is backed up into one file. Attachments are files and not in it: copy the "
-        "files folder as well.",
+        "Every Sunday at 4:00, the database is backed up into one file, and tried. Attachments are files and not in "
+        "it: `backup_sql --attachments` copies them.",
         {
             "name": "Weekly backup",
             "trigger": "schedule",

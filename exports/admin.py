@@ -18,7 +18,7 @@ from exports.artifacts import delete_artifact, require_artifact
 from exports.audit_admin import AuditAdmin
 from exports.handing_out import hand_out
 from exports.models import ExportJob, ExportKind
-from exports.presentation import extent_of, file_link, has_file, kept, verified
+from exports.presentation import contents, extent_of, file_link, has_file, kept, verified
 from exports.retention import is_last, is_last_well
 from exports.verification import request_verification
 from kjxlkj.admin_site import add_panel
@@ -75,7 +75,7 @@ class ExportAdmin(JobAdmin):
             "audit": [(entry, extent_of(entry)) for entry in audit],
             "condition": json.dumps(job.condition_json, indent=2, ensure_ascii=False) if job.condition_json else "",
             "summary": [(name.replace("_", " "), value) for name, value in made.items() if _is_fact(value)],
-            "contents": [(name, sorted(value.items())) for name, value in made.items() if not _is_fact(value)],
+            "contents": [(name, contents(value)) for name, value in made.items() if not _is_fact(value)],
         }
 
     def _has(self, request: HttpRequest, right: Right | None, obj: Model | None = None) -> bool:

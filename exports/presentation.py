@@ -1,5 +1,8 @@
 """What exports and their audit are in words and cells of the admin."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.formats import date_format
@@ -64,3 +67,14 @@ def extent_of(entry: AuditEntry) -> str:
     if "range" in detail:
         return str(detail["range"])
     return f"by a link for {detail['link_seconds']} s" if "link_seconds" in detail else ""
+
+
+def contents(told: Mapping[str, Any]) -> list[tuple[str, object]]:
+    """A part of what a backup's manifest tells, for people: of tables their rows, of sequences where they stood."""
+    return [(name, _in_short(value)) for name, value in sorted(told.items())]
+
+
+def _in_short(value: Any) -> object:
+    if isinstance(value, dict):
+        return value.get("rows", "")
+    return " to ".join(map(str, dict.fromkeys(value))) if isinstance(value, list) else value

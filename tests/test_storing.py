@@ -148,7 +148,10 @@ def test_each_who_tries_a_bucket_has_a_key_of_its_own_below_the_prefix(bucket, d
     assert bucket.objects() == {}
 
 
-def test_the_doctor_and_the_check_for_deployments_tell_of_a_bucket_that_is_not_there(bucket, disk, settings, db):
+def test_the_doctor_and_the_check_for_deployments_tell_of_a_bucket_that_is_not_there(
+    bucket, disk, settings, db, monkeypatch
+):
+    monkeypatch.delenv("DJANGO_ALLOW_ASYNC_UNSAFE", raising=False)  # which tests with a browser need, and it tells of
     assert check_storage().message == f"Files are written to and read from bucket {BUCKET} at {bucket.url}."
     assert bucket.objects() == {}
     call_command("check", "--deploy", stdout=StringIO(), stderr=StringIO())
