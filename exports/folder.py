@@ -9,7 +9,8 @@ from pathlib import Path
 
 from exports.comparing import Comparison
 from exports.contents import BATCH, File, Planned
-from exports.former import STAGE
+from exports.former import ASIDE, JOURNAL
+from exports.manifest import STAGE
 from exports.tree import Tree
 from kjxlkj.errors import Conflict, Invalid
 
@@ -63,6 +64,7 @@ def check_places(tree: Tree, comparison: Comparison, read_files: Callable[[Seque
     status = tree.status(STAGE)
     if status and not stat.S_ISDIR(status.st_mode):
         taken.add(STAGE)
+    taken.update(name for name in (ASIDE, JOURNAL) if tree.is_folder(name))
     if taken:
         shown = sorted(taken)[:_TAKEN_SHOWN]
         more = f" and {len(taken) - len(shown)} more" if len(taken) > len(shown) else ""

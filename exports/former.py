@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import IO
 
-from exports.manifest import END, MANIFEST, SCHEMA, Record, Records, head, lines, read_head
+from exports.manifest import END, MANIFEST, SCHEMA, STAGE, Record, Records, head, lines, read_head
 from exports.tree import Tree
 from kjxlkj.errors import Conflict
 
-STAGE = ".kjxlkj"
-"""A folder in the target. It is there while an export runs, or after one that was cut off."""
 JOURNAL = f"{STAGE}/{MANIFEST}"
 """The next manifest, as it grows: a file's line is in it before the file is in its place."""
+ASIDE = f"{STAGE}/former.json"
+"""A former manifest that was mended, on its way to its place."""
 
 
 _decode = json.JSONDecoder().raw_decode
@@ -88,7 +88,7 @@ def read_former(tree: Tree, workspace_id: str, *, is_disordered: bool = False) -
 
 
 def _read(tree: Tree, *, is_disordered: bool) -> Former:
-    has_journal = not tree.blocked(JOURNAL) and tree.status(JOURNAL) is not None
+    has_journal = tree.is_file(JOURNAL)
     status = tree.status(MANIFEST)
     if status is None:
         former = _made({}, [])

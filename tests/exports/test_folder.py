@@ -422,3 +422,39 @@ def test_after_any_exports_and_kills_it_holds_the_last_state_and_what_is_not_our
         assert listed(root) == sorted(last)
         assert not outcome.changed_by_hand
         assert counts(export(root, last)) == (0, len(last), 0)
+
+
+# --- What is in the folder that an export works in ------------------------------------------------
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link], ids=["symlink", "hard link"])
+@pytest.mark.parametrize("name", ["0", "manifest.json", "former.json"])
+def test_a_link_in_the_folder_that_it_works_in_leads_to_no_write(root, tmp_path, link, name):
+    """As a repository that was cloned can bring one along."""
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"mine")
+    (root / ".kjxlkj").mkdir()
+    if name == "former.json":
+        (root / ".kjxlkj/manifest.json").write_bytes((root / "manifest.json").read_bytes())
+    link(precious, root / ".kjxlkj" / name)
+    export(root, {"a.md": b"A"})
+    assert precious.read_bytes() == b"mine"
+    assert content(root).items() >= {"a.md": b"A"}.items()
+
+
+def test_what_somebody_else_has_in_that_folder_stays_and_is_not_in_the_way(root):
+    (root / ".kjxlkj/0").mkdir(parents=True)
+    (root / ".kjxlkj/0/mine.txt").write_bytes(b"mine")
+    (root / ".kjxlkj/2026").write_bytes(b"mine")
+    files = {f"{number}.md": b"x" for number in range(120)}
+    export(root, files)
+    assert content(root) == {**files, ".kjxlkj/0/mine.txt": b"mine", ".kjxlkj/2026": b"mine"}
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "former.json"])
+def test_a_folder_where_the_next_manifest_grows_is_named(root, name):
+    (root / ".kjxlkj" / name).mkdir(parents=True)
+    with pytest.raises(Conflict) as error:
+        export(root, {"a.md": b"A"})
+    assert (error.value.code, error.value.details) == ("EXPORT_PATH_TAKEN", {"paths": [f".kjxlkj/{name}"]})
+    assert content(root) == FILES
