@@ -271,6 +271,20 @@ class TestNotion:
         assert links("Home.md")["[Harbour](Home/Harbour.md)"] == "Home/Harbour.md"
         assert bring_in(parts, name, delete_missing=True).changes_nothing
 
+    @pytest.mark.parametrize("name", ["vault", "Export.zip"])
+    @pytest.mark.parametrize("damage", [b"", b"PK no zip"])
+    def test_nothing_is_deleted_where_a_part_cannot_be_read(self, bring_in, name, damage):
+        halves = [dict(list(NOTION.items())[:4]), dict(list(NOTION.items())[4:])]
+        parts = {f"Part-{number}.zip": packed(half) for number, half in enumerate(halves, 1)}
+        bring_in(parts, name)
+        before = notes().keys()
+        with pytest.raises(Invalid) as error:
+            bring_in({**parts, "Part-2.zip": damage}, name, delete_missing=True)
+        assert error.value.code == "VAULT_INCOMPLETE"
+        assert "Part-2.zip" in error.value.message
+        assert notes().keys() == before
+        assert [refused.code for refused in bring_in({**parts, "Part-2.zip": damage}, name).refused] == ["DAMAGED"]
+
     def test_the_folder_of_the_export_itself_is_no_path(self, bring_in):
         top = "Export-0123abcd-0123-0123-0123-0123456789ab"
         bring_in({f"{top}/{path}": content for path, content in NOTION.items()})
