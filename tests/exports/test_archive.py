@@ -224,6 +224,14 @@ class TestExportPaths:
         assert export(["Manifest.json"])["Manifest.json"].startswith("Manifest~")
         assert export(["a/manifest.json"])["a/manifest.json"] == "a/manifest.json"
 
+    @pytest.mark.parametrize("folder", ["manifest.json", "Manifest.JSON", ".kjxlkj", ".KJXLKJ"])
+    def test_no_folder_of_notes_has_a_name_that_an_export_needs(self, folder):
+        made = export([f"{folder}/a.md", f"{folder}/b/c.md", f"x/{folder}/a.md"])
+        assert {path.split("/")[0].casefold() for path in made.values()}.isdisjoint({"manifest.json", ".kjxlkj"})
+        assert len({path.split("/")[0] for path in made.values()}) == 2
+        assert made[f"x/{folder}/a.md"] == f"x/{folder}/a.md"
+        assert all(export([name]) == {name: name} for name in made.values())
+
     def test_a_note_without_a_path_gets_one_of_its_title(self):
         made = export_paths([Wanted(1, "", "What: a/b?", "0190-0000abcdef123456"), Wanted(2, "", " . ", "id")])
         assert made == [("What a b abcdef123456.md", 1), ("note id.md", 2)]
