@@ -3,7 +3,7 @@
 import io
 import json
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
@@ -59,11 +59,11 @@ class Former:
             yield record
 
 
-def read_former(tree: Tree, workspace_id: str, *, is_disordered: bool = False) -> Former:
+def read_former(tree: Tree, about: Mapping[str, str], *, is_disordered: bool = False) -> Former:
     """Of a folder without a manifest one that lists nothing. Changes nothing.
 
-    `is_disordered`: another program has laid it out, or merged two. Raises `Conflict` EXPORT_MANIFEST_UNREADABLE,
-    EXPORT_MANIFEST_NEWER, EXPORT_OTHER_WORKSPACE.
+    `about`: what the next manifest will tell of the workspace. `is_disordered`: another program has laid it out, or
+    merged two. Raises `Conflict` EXPORT_MANIFEST_UNREADABLE, EXPORT_MANIFEST_NEWER, EXPORT_OTHER_WORKSPACE.
     """
     try:
         former = _read(tree, is_disordered=is_disordered)
@@ -78,7 +78,8 @@ def read_former(tree: Tree, workspace_id: str, *, is_disordered: bool = False) -
             "EXPORT_MANIFEST_NEWER",
             f"{tree.at(MANIFEST)} was written by another version, {former.about.get('tool')}. Export with that one.",
         )
-    if former.about.get("workspace_id", workspace_id) != workspace_id:
+    name = "workspace_id" if "workspace_id" in former.about else "workspace"  # which former versions told alone
+    if former.about.get(name, about[name]) != about[name]:
         raise Conflict(
             "EXPORT_OTHER_WORKSPACE",
             f"{tree.root} holds the export of another workspace, {former.about.get('workspace')}. "

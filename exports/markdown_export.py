@@ -68,12 +68,12 @@ def write_folder(
     """
     about, contents = _about(workspace), Contents(workspace, condition)
     with held(root, dry_run=dry_run) as tree, _snapshot():
-        former = read_former(tree, about["workspace_id"])
+        former = read_former(tree, about)
         plan = contents.plan()
         try:
             comparison = compare(plan, former, about["tool"], tree)
         except Disordered:
-            former = read_former(tree, about["workspace_id"], is_disordered=True)
+            former = read_former(tree, about, is_disordered=True)
             comparison = compare(plan, former, about["tool"], tree)
         check_places(tree, comparison, contents.files)
         update = Update(tree, former, comparison, contents.files)

@@ -45,11 +45,11 @@ def export(root, files, *, about=ABOUT, dry_run=False):
     READ.clear()
     plan = [Planned(path, source(path, files[path]).packed()) for path in sorted(files)]
     with held(Path(root), dry_run=dry_run) as ours:
-        former = read_former(ours, "w")
+        former = read_former(ours, about)
         try:
             comparison = compare(plan, former, about["tool"], ours)
         except Disordered:
-            former = read_former(ours, "w", is_disordered=True)
+            former = read_former(ours, about, is_disordered=True)
             comparison = compare(plan, former, about["tool"], ours)
         check_places(ours, comparison, read_files)
         update = Update(ours, former, comparison, read_files)
@@ -276,6 +276,16 @@ def test_a_manifest_of_a_later_format_or_another_workspace_is_left_alone(root):
     refused(root, FILES, "EXPORT_MANIFEST_NEWER")
     (root / "manifest.json").write_text(json.dumps({**manifest, "workspace_id": "another"}))
     refused(root, FILES, "EXPORT_OTHER_WORKSPACE")
+
+
+def test_a_manifest_that_tells_the_name_of_its_workspace_alone_is_taken_at_that(root):
+    """As those of former versions do."""
+    manifest = json.loads((root / "manifest.json").read_bytes())
+    del manifest["workspace_id"]
+    (root / "manifest.json").write_text(json.dumps({**manifest, "workspace": "another"}))
+    refused(root, FILES, "EXPORT_OTHER_WORKSPACE")
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    assert counts(export(root, FILES)) == (0, 3, 0)
 
 
 def test_a_file_is_no_folder(tmp_path):
