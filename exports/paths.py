@@ -11,6 +11,8 @@ from exports.manifest import MANIFEST, STAGE
 from kjxlkj.notes.vault import is_note, is_skipped
 
 _NAME_BYTES = 255
+_PATH_BYTES = 1000
+"""What our own import takes, less room for a mark. A longer path is replaced by its last name alone."""
 _MARK_BYTES = 16
 """Room for what tells colliding names apart."""
 _ILLEGAL = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
@@ -67,9 +69,11 @@ def _candidate(file: Wanted) -> str:
     top, slash, below = path.partition("/")
     if slash and _fold(top) in _OURS:
         path = f"{_marked(top, top)}/{below}"
-    if _PLAIN.fullmatch(path) and not _RESERVED_SOMEWHERE.search(path):
-        return path
-    return "/".join(_legal(name, file.is_note) for name in path.split("/"))
+    if not (_PLAIN.fullmatch(path) and not _RESERVED_SOMEWHERE.search(path)):
+        path = "/".join(_legal(name, file.is_note) for name in path.split("/"))
+    if len(path.encode()) > _PATH_BYTES:
+        return _marked(path.rpartition("/")[2], file.path)
+    return path
 
 
 def _path_of_title(title: str, note_id: str) -> str:

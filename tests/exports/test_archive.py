@@ -232,6 +232,14 @@ class TestExportPaths:
         assert made[f"x/{folder}/a.md"] == f"x/{folder}/a.md"
         assert all(export([name]) == {name: name} for name in made.values())
 
+    @pytest.mark.parametrize("path", ["?/" * 400 + "a.md", "é/" * 340 + "a.md", "a/" * 510 + "note"])
+    def test_a_path_that_our_own_import_would_refuse_becomes_a_name_at_the_top(self, path):
+        assert len(path.encode()) <= 1024
+        made = export_paths([Wanted(1, path), Wanted(2, f"{path[:-4]}b")])
+        assert len({name for name, _ in made}) == 2
+        assert not any("/" in name for name, _ in made)
+        assert all(is_note(name) for name, _ in made)
+
     def test_a_note_without_a_path_gets_one_of_its_title(self):
         made = export_paths([Wanted(1, "", "What: a/b?", "0190-0000abcdef123456"), Wanted(2, "", " . ", "id")])
         assert made == [("What a b abcdef123456.md", 1), ("note id.md", 2)]
