@@ -66,6 +66,8 @@ def _candidate(file: Wanted) -> str:
     path = file.path or _path_of_title(file.title, file.id)
     if file.is_note and not is_note(path):
         path += ".md"
+    elif not file.is_note and is_note(path):
+        path += ".file"  # under its own name it would come back as a note
     top, slash, below = path.partition("/")
     if slash and _fold(top) in _OURS:
         path = f"{_marked(top, top)}/{below}"

@@ -240,6 +240,11 @@ class TestExportPaths:
         assert not any("/" in name for name, _ in made)
         assert all(is_note(name) for name, _ in made)
 
+    @pytest.mark.parametrize("path", ["a.md", "b/" + "c" * 250 + ".MD"])
+    def test_an_attachment_with_the_name_of_a_note_gets_another(self, path):
+        [(name, _)] = export_paths([Wanted(1, path, is_note=False)])
+        assert name.endswith(".file")
+
     def test_a_note_without_a_path_gets_one_of_its_title(self):
         made = export_paths([Wanted(1, "", "What: a/b?", "0190-0000abcdef123456"), Wanted(2, "", " . ", "id")])
         assert made == [("What a b abcdef123456.md", 1), ("note id.md", 2)]
