@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import BigIntegerField, Case, F, Func, Value, When
 
 from exports.paths import Wanted, export_paths
-from kjxlkj.errors import NotFound
+from kjxlkj.errors import Conflict, NotFound
 from kjxlkj.notes.attachments import CHUNK_BYTES
 from kjxlkj.notes.files import file_of
 from kjxlkj.notes.filters import condition_q
@@ -178,6 +178,8 @@ def _texts(ids: Sequence[UUID]) -> dict[UUID, _Note]:
 
 
 def _pieces(attachment: Attachment) -> Iterator[bytes]:
+    """Raises `NotFound` ATTACHMENT_CONTENT_MISSING; after the last one `Conflict` ATTACHMENT_CONTENT_DAMAGED."""
+    digest = hashlib.sha256()
     try:
         file = attachment.file.open("rb")
     except FileNotFoundError as error:
@@ -187,4 +189,11 @@ def _pieces(attachment: Attachment) -> Iterator[bytes]:
         ) from error
     with file:
         while piece := file.read(CHUNK_BYTES):
+            digest.update(piece)
             yield piece
+    if digest.hexdigest() != attachment.sha256:
+        raise Conflict(
+            "ATTACHMENT_CONTENT_DAMAGED",
+            f"The content of {attachment.path} is damaged in the storage. Remove {attachment.file.name} from there and "
+            "import the file again, or delete the attachment.",
+        )

@@ -37,12 +37,20 @@ def content_of(open_file: Callable[[], BinaryIO]) -> Content:
 
 def store(content: Content, open_file: Callable[[], BinaryIO]) -> Content:
     """Have the content in the storage; call it outside of transactions. Returns what was read while storing."""
-    if default_storage.exists(content.name):
+    if _is_stored(content):
         return content
     with open_file() as source, staged() as target:
         stored = _digest(_written(_pieces(source), target.write))
         keep(target, stored.name)
     return stored
+
+
+def _is_stored(content: Content) -> bool:
+    """A file of another size is damaged, and stored anew."""
+    try:
+        return default_storage.size(content.name) == content.size
+    except FileNotFoundError:
+        return False
 
 
 @transaction.atomic
