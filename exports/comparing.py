@@ -56,7 +56,7 @@ def compare(plan: Sequence[Planned], former: Former, tool: str, tree: Tree) -> C
         elif (
             status
             and record
-            and _is_known(source, record, status.st_mtime_ns, is_same_tool)
+            and _is_known(source, record, status.st_mtime_ns, is_same_tool, is_mended=former.is_mended)
             and tree.holds(path, record, status, time_of(source))
         ):
             found.unchanged += 1
@@ -91,11 +91,15 @@ def _pairs(plan: Sequence[Planned], records: Iterator[Record]) -> Iterator[tuple
         number, record = number + 1, next(records, None)
 
 
-def _is_known(source: Source, record: Record, time: int, is_same_tool: bool) -> bool:
+def _is_known(source: Source, record: Record, time: int, is_same_tool: bool, *, is_mended: bool) -> bool:
     """Whether the content is the recorded one. A note's version is not enough: a database that was set back counts
-    anew. When it was written tells, by the time of the file (`time`) or, if that was touched, by the record."""
+    anew. When it was written tells, by the time of the file (`time`) or, if that was touched, by the record.
+
+    A mended manifest may list a file under its former name and its new one, of which the disk makes no difference:
+    with the former it goes, and has to be looked for again (notes are anyway, for want of a tool).
+    """
     if source.sha256:
-        return record["sha256"] == source.sha256 and not {"id", "original_path"} & record.keys()
+        return not is_mended and record["sha256"] == source.sha256 and not {"id", "original_path"} & record.keys()
     return (
         is_same_tool
         and record.get("version") == source.version

@@ -1,6 +1,7 @@
 """A folder as the target of an export: what is written into it and removed from it, and what is left alone."""
 
 import fcntl
+import hashlib
 import json
 import os
 import tempfile
@@ -407,6 +408,21 @@ def test_what_somebody_puts_there_after_a_kill_is_not_ours(tmp_path):
             export(root, BEFORE)
             assert (root / "z.md").read_bytes() == b"mine"
     assert step > 15
+
+
+def test_after_a_kill_attachments_are_looked_for_again(root):
+    """On a disk without regard to case the former name of one may still be listed, and its removal removes it."""
+    digest = hashlib.sha256(b"a").hexdigest()
+    picture = Source(b"x" * 16, 1, sha256=digest)
+    (root / "a.png").write_bytes(b"a")
+    (root / "manifest.json").write_text(
+        json.dumps({**ABOUT, "kjxlkj": 1, "files": [{"path": "a.png", "sha256": digest, "size": 1}]})
+    )
+    (root / ".kjxlkj").mkdir()
+    (root / ".kjxlkj/manifest.json").write_bytes(b"")
+    ours = Tree(root)
+    comparison = compare([Planned("a.png", picture.packed())], read_former(ours, ABOUT), ABOUT["tool"], ours)
+    assert [change.planned.path for change in comparison.changes] == ["a.png"]
 
 
 NAMES = st.sampled_from(["a.md", "b.md", "c/a.md", "c/b/a.md", "c", "d.md/x.md", "d.md", "\u00e9.md"])
