@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from exports.archive import ArchiveWriter
 from exports.comparing import compare
-from exports.contents import BATCH, Contents, File, Summary
+from exports.contents import Contents, File, Summary, in_batches
 from exports.folder import check_places, held
 from exports.former import Disordered, read_former
 from exports.updating import Outcome, Update
@@ -42,9 +42,11 @@ def write_archive(
                     archive.add(*file)
 
             packing = packer.submit(pack, [])
-            for start in range(0, len(plan), BATCH):
-                on_progress(start, len(plan))
-                files = contents.files(plan[start : start + BATCH])
+            done = 0
+            for batch in in_batches(plan):
+                on_progress(done, len(plan))
+                files = contents.files(batch)
+                done += len(batch)
                 packing.result()
                 packing = packer.submit(pack, files)
             packing.result()

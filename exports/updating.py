@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count, islice
+from operator import attrgetter
 from typing import IO, Any
 
 from exports.comparing import Change, Comparison, time_of
-from exports.contents import BATCH, File, Planned
+from exports.contents import BATCH, File, Planned, in_batches
 from exports.former import ASIDE, JOURNAL, Former
 from exports.manifest import END, MANIFEST, STAGE, Record, Records, head
 from exports.tree import Tree
@@ -119,9 +120,7 @@ class Update:
             self._outcome.changed_by_hand.append(record["path"])
 
     def _batches(self) -> Iterator[list[tuple[Change, File]]]:
-        changes = self._comparison.changes
-        for start in range(0, len(changes), BATCH):
-            batch = changes[start : start + BATCH]
+        for batch in in_batches(self._comparison.changes, attrgetter("planned.weight")):
             yield list(zip(batch, self._read_files([change.planned for change in batch]), strict=True))
 
     @contextmanager

@@ -4,9 +4,8 @@ A file is about the live note that has its path. Only where there is none, and t
 does the id in the manifest tell (a note without a path was given one for the archive).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -16,6 +15,7 @@ from django.utils import timezone
 
 from kjxlkj.errors import DomainError, Invalid
 from kjxlkj.notes.attachments import Content, content_of, delete_attachments, save_attachments, store
+from kjxlkj.notes.batches import batches
 from kjxlkj.notes.cause import Cause
 from kjxlkj.notes.checks import check_path
 from kjxlkj.notes.dead_links import dead_links
@@ -41,6 +41,7 @@ from kjxlkj.workspaces.roles import Right, require
 
 # Large enough that a transaction's own cost is not seen, small enough that its texts are not seen in the memory.
 CHUNK = 500
+CHUNK_CHARACTERS = 16 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -77,7 +78,7 @@ def import_vault(
     if delete_missing:
         work.check_whole()
     read = map(work.read, entries)
-    for chunk in _chunks(read):
+    for chunk in batches(read, most=CHUNK, room=CHUNK_CHARACTERS, weight=_length):
         work.take(chunk)
         on_progress(len(chunk))
     if delete_missing:
@@ -230,7 +231,7 @@ class _Import:
             for note_id, path, version in notes.values_list("id", "path", "version")
             if not self._has_file(path) and note_id not in self._ids
         ]
-        for chunk in _chunks(missing):
+        for chunk in batches(missing, most=CHUNK, room=0, weight=lambda item: 0):
             self.report.deleted += self._write(chunk, self._change)
         files = Attachment.objects.live().filter(workspace=self._workspace).values_list("id", "path")
         unseen = [attachment_id for attachment_id, path in files if not self._has_file(path)]
@@ -253,7 +254,5 @@ class _Import:
             self.report.lost += dead_links(self._workspace.id, self._paths)
 
 
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    items = iter(items)
-    while chunk := list(islice(items, CHUNK)):
-        yield chunk
+def _length(read: _Read) -> int:
+    return len(read.text) if isinstance(read, ImportedFile) else 0

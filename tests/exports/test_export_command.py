@@ -76,12 +76,12 @@ def test_only_what_changed_leaves_the_database(owner, notes, tmp_path, capsys):
     with CaptureQueriesContext(connection) as queries:
         export(tmp_path / "team")
     assert capsys.readouterr().out == "Files: 1 written, 2 unchanged, 0 removed.\n"
-    (texts,) = (query["sql"] for query in queries if "body" in query["sql"])
+    (texts,) = (query["sql"] for query in queries if "body, front_matter" in query["sql"])
     assert notes[0].pk.hex in texts
     assert notes[1].pk.hex not in texts
     with CaptureQueriesContext(connection) as queries:
         export(tmp_path / "team")
-    assert not any("body" in query["sql"] for query in queries)
+    assert not any("body, front_matter" in query["sql"] for query in queries)
 
 
 def test_a_database_that_was_set_back_counts_its_versions_anew(workspace, owner, notes, tmp_path):
