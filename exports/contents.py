@@ -21,6 +21,7 @@ from kjxlkj.notes.batches import batches
 from kjxlkj.notes.files import file_of
 from kjxlkj.notes.filters import condition_q
 from kjxlkj.notes.models import Attachment, Note, NoteKind
+from kjxlkj.storing import storage_faults
 from kjxlkj.workspaces.models import Workspace
 
 # Files whose texts are in memory at the same time, and how much of text that may be.
@@ -204,19 +205,19 @@ def _texts(ids: Sequence[UUID]) -> dict[UUID, _Note]:
 
 
 def _pieces(attachment: Attachment) -> Iterator[bytes]:
-    """Raises `NotFound` ATTACHMENT_CONTENT_MISSING; after the last one `Conflict` ATTACHMENT_CONTENT_DAMAGED."""
+    """Raises `NotFound` ATTACHMENT_CONTENT_MISSING, `StorageFault`; after the last one `Conflict`
+    ATTACHMENT_CONTENT_DAMAGED."""
     digest = hashlib.sha256()
     try:
-        file = attachment.file.open("rb")
+        with storage_faults(), attachment.file.open("rb") as file:
+            while piece := file.read(CHUNK_BYTES):
+                digest.update(piece)
+                yield piece
     except FileNotFoundError as error:
         raise NotFound(
             "ATTACHMENT_CONTENT_MISSING",
             f"The content of {attachment.path} is missing from the storage. Import it again, or delete it.",
         ) from error
-    with file:
-        while piece := file.read(CHUNK_BYTES):
-            digest.update(piece)
-            yield piece
     if digest.hexdigest() != attachment.sha256:
         raise Conflict(
             "ATTACHMENT_CONTENT_DAMAGED",

@@ -29,7 +29,8 @@ def write_archive(
     """Write the live notes that meet `condition`, and all attachments, as they are at one moment.
 
     The same state gives the same bytes. `on_progress(done, total)` is called between notes and may raise.
-    Raises `ConditionInvalid`, `NotFound` ATTACHMENT_CONTENT_MISSING, `Conflict` ATTACHMENT_CONTENT_DAMAGED.
+    Raises `ConditionInvalid`, `NotFound` ATTACHMENT_CONTENT_MISSING, `Conflict` ATTACHMENT_CONTENT_DAMAGED,
+    `StorageFault`.
     """
     contents = Contents(workspace, condition)
     with _snapshot():

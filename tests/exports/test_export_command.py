@@ -1,12 +1,14 @@
 """`manage.py export_markdown`."""
 
 import subprocess
+from io import BytesIO
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from kjxlkj.notes.attachments import content_of, save_attachments, store
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.services import NewNote, create_note, delete_note, update_note
 from tests.exports.conftest import archive, entries, tree
@@ -53,6 +55,18 @@ def test_wrong_usage_is_named_and_touches_nothing(notes, tmp_path, args, said):
 def test_a_target_that_cannot_be_written_is_named(notes, tmp_path):
     with pytest.raises(CommandError, match="cannot be written"):
         export(tmp_path / "nowhere" / "team.zip")
+
+
+@pytest.mark.parametrize("to", ["team.zip", "team"])
+def test_a_fault_of_the_storage_is_not_told_as_one_of_the_target(workspace, notes, tmp_path, files, to):
+    content = content_of(lambda: BytesIO(b"a picture"))
+    save_attachments(workspace.id, [("p.png", store(content, lambda: BytesIO(b"a picture")))])
+    lies = files / content.name
+    lies.unlink()
+    lies.symlink_to("/proc/self/mem")  # which opens and cannot be read
+    with pytest.raises(CommandError, match="STORAGE_UNAVAILABLE") as error:
+        export(tmp_path / to)
+    assert "--to" not in str(error.value)
 
 
 def test_a_named_person_needs_the_right(notes, editor, tmp_path):

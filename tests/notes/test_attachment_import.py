@@ -163,7 +163,7 @@ def test_a_disk_that_is_full_refuses_the_file_and_stops_nothing_else(workspace, 
     with no_file_larger_than(MB):
         report = import_vault(workspace, source, actor=owner)
     (refused,) = report.refused
-    assert (refused.path, refused.code) == ("film.bin", "UNREADABLE")
+    assert (refused.path, refused.code) == ("film.bin", "STORAGE_FULL")
     assert "File too large" in refused.reason
     assert report.created == 1
     assert Attachment.objects.get().path == "small.bin"

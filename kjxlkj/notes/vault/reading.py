@@ -92,7 +92,7 @@ def _peeked(file: Found) -> str:
     try:
         with file.open() as stream:
             return stream.read(_MAX_PEEKED).decode(errors="replace")
-    except EntryFault:
+    except (EntryFault, OSError):
         return ""
 
 
@@ -173,6 +173,8 @@ def _taken(
         return _attachment(path, file, limits, check)
     except EntryFault as fault:
         return Refused(shown(path), fault.code, fault.reason)
+    except OSError as fault:
+        return Refused(shown(path), "UNREADABLE", f"It cannot be read: {fault.strerror}. Look at its disk.")
 
 
 def _note(path: str, file: Found, record: Mapping[str, Any], limits: Limits) -> NoteFile:
@@ -226,5 +228,5 @@ def _records(manifest: Found | None) -> Records | None:
             return None
         files = data.get("files")
         return {file["path"]: file for file in files} if isinstance(files, list) else {}
-    except (EntryFault, ValueError, KeyError, TypeError, RecursionError):
+    except (EntryFault, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
