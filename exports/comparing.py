@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -112,10 +113,11 @@ def _ours(record: Record | None, tree: Tree) -> Iterator[Record]:
     """The record, if its file may be removed. A manifest can be brought in from elsewhere: it is not trusted."""
     path = record["path"] if record else ""
     is_legal = not is_skipped(path) and not {"", ".", ".."} & set(path.split("/")) and "\0" not in path
-    if record and is_legal and not tree.blocked(path):
-        status = tree.status(path)
-        if status is None or stat.S_ISREG(status.st_mode):
-            yield record
+    with suppress(OSError, ValueError):  # a name that the system cannot take is no file's
+        if record and is_legal and not tree.blocked(path):
+            status = tree.status(path)
+            if status is None or stat.S_ISREG(status.st_mode):
+                yield record
 
 
 def _judge(obstacles: Sequence[tuple[str, Planned]], found: Comparison, tree: Tree) -> None:

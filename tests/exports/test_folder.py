@@ -259,6 +259,15 @@ def test_a_manifest_from_elsewhere_cannot_remove_what_it_likes(root, tmp_path, p
     assert (root / ".git/config").exists()
 
 
+@pytest.mark.parametrize("path", ["z\\ud800.md", "z" * 300, f"z/{'y' * 300}/x.md"])
+def test_a_name_in_the_manifest_that_no_file_can_have_ends_no_export(root, path):
+    line = f',\n{{"path": "{path}", "sha256": "", "size": 1}}\n]}}\n'
+    data = (root / "manifest.json").read_bytes()
+    (root / "manifest.json").write_bytes(data.replace(b"\n]}\n", line.encode()))
+    assert counts(export(root, {"a.md": b"A", "b/c.md": b"c"})) == (1, 1, 1)
+    assert listed(root) == ["a.md", "b/c.md"]
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"name": "my app"}', '{"kjxlkj": 1, "files": [{', "<<<<<<< HEAD\n"])
 def test_a_manifest_that_is_not_ours_or_damaged_is_left_alone(root, text):
     (root / "manifest.json").write_text(text)
