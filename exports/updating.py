@@ -58,7 +58,8 @@ class Update:
         first = head(about, count)
         for planned in self._comparison.touched:
             self._tree.set_time(planned.path, time_of(planned.source))
-        if self._comparison.changes or self._comparison.dropped or self._former.head != first:
+        former = self._former
+        if self._comparison.changes or self._comparison.dropped or former.is_mended or former.head != first:
             with self._journal() as file:
                 file.write(first)
                 self._write(file, on_progress)

@@ -178,6 +178,10 @@ def test_a_dry_run_makes_no_folder(tmp_path):
 def test_a_manifest_that_another_program_laid_out_is_understood(root, layout):
     manifest = json.loads((root / "manifest.json").read_bytes())
     manifest["files"].reverse()
+    ours = (root / "manifest.json").read_bytes()
+    (root / "manifest.json").write_text(json.dumps(manifest, **layout))
+    assert counts(export(root, FILES)) == (0, 3, 0)
+    assert (root / "manifest.json").read_bytes() == ours
     (root / "manifest.json").write_text(json.dumps(manifest, **layout))
     assert counts(export(root, {"a.md": b"a"})) == (0, 1, 2)
     assert content(root) == {"a.md": b"a"}
