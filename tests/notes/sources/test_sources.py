@@ -152,6 +152,12 @@ class TestObsidian:
 
 
 class TestLogseq:
+    def test_a_name_that_spells_no_title_is_the_title_itself(self, bring_in):
+        names = ["%20", "%00", "a%00b"]
+        report = bring_in({**LOGSEQ, **{f"pages/{name}.md": "- x\n" for name in names}})
+        assert not report.refused
+        assert [titles()[f"pages/{name}.md"] for name in names] == ["%20", "%00", "ab"]
+
     def test_names_of_files_are_titles_and_namespaces_folders(self, bring_in):
         bring_in(LOGSEQ)
         assert titles() == {
