@@ -72,6 +72,7 @@ class TestRecognised:
         {"a.md": "x", "b.md": "x", f"c {IDS[0]}.md": "x"},
         {f"{IDS[0]}.md": "x"},
         {"assets/a.png": PNG, "a.md": "#tag"},
+        {"a.md": "x", "b.md": "x", "ideas/c.textbundle/text.md": "x"},
         {"export Part-1.zip": packed({"a.md": "x"}), "a.md": "x"},
     ])  # fmt: skip
     def test_half_a_sign_is_none(self, bring_in, files):
