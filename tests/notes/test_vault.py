@@ -194,6 +194,11 @@ class TestWhatIsRefused:
         assert fault.value.message.endswith(".")
 
 
+def test_a_path_of_too_many_names_is_refused(vault):
+    deep, deeper = "d/" * 63 + "a.md", "e/" * 64 + "a.md"
+    assert refused(vault({deep: b"x", deeper: b"x"})) == {deeper: "PATH_TOO_DEEP"}
+
+
 class TestFolders:
     def test_links_are_followed_to_files_inside_only(self, tmp_path):
         root = fill(tmp_path / "v", {"a.md": b"x", "sub/b.md": b"y", ".git/config": b"key"})
