@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -56,7 +57,7 @@ def compare(plan: Sequence[Planned], former: Former, tool: str, tree: Tree) -> C
         elif (
             status
             and record
-            and _is_known(source, record, status.st_mtime_ns, is_same_tool)
+            and _is_known(source, record, status.st_mtime_ns, is_same_tool, is_mended=former.is_mended)
             and tree.holds(path, record, status, time_of(source))
         ):
             found.unchanged += 1
@@ -91,11 +92,15 @@ def _pairs(plan: Sequence[Planned], records: Iterator[Record]) -> Iterator[tuple
         number, record = number + 1, next(records, None)
 
 
-def _is_known(source: Source, record: Record, time: int, is_same_tool: bool) -> bool:
+def _is_known(source: Source, record: Record, time: int, is_same_tool: bool, *, is_mended: bool) -> bool:
     """Whether the content is the recorded one. A note's version is not enough: a database that was set back counts
-    anew. When it was written tells, by the time of the file (`time`) or, if that was touched, by the record."""
+    anew. When it was written tells, by the time of the file (`time`) or, if that was touched, by the record.
+
+    A mended manifest may list a file under its former name and its new one, of which the disk makes no difference:
+    with the former it goes, and has to be looked for again (notes are anyway, for want of a tool).
+    """
     if source.sha256:
-        return record["sha256"] == source.sha256 and not {"id", "original_path"} & record.keys()
+        return not is_mended and record["sha256"] == source.sha256 and not {"id", "original_path"} & record.keys()
     return (
         is_same_tool
         and record.get("version") == source.version
@@ -108,10 +113,11 @@ def _ours(record: Record | None, tree: Tree) -> Iterator[Record]:
     """The record, if its file may be removed. A manifest can be brought in from elsewhere: it is not trusted."""
     path = record["path"] if record else ""
     is_legal = not is_skipped(path) and not {"", ".", ".."} & set(path.split("/")) and "\0" not in path
-    if record and is_legal and not tree.blocked(path):
-        status = tree.status(path)
-        if status is None or stat.S_ISREG(status.st_mode):
-            yield record
+    with suppress(OSError, ValueError):  # a name that the system cannot take is no file's
+        if record and is_legal and not tree.blocked(path):
+            status = tree.status(path)
+            if status is None or stat.S_ISREG(status.st_mode):
+                yield record
 
 
 def _judge(obstacles: Sequence[tuple[str, Planned]], found: Comparison, tree: Tree) -> None:

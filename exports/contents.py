@@ -2,26 +2,32 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from struct import Struct
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import BigIntegerField, Case, F, Func, Value, When
+from django.db.models import BigIntegerField, Case, F, Func, IntegerField, Value, When
+from django.db.models.functions import Least
 
 from exports.paths import Wanted, export_paths
-from kjxlkj.errors import NotFound
+from kjxlkj.errors import Conflict, NotFound
 from kjxlkj.notes.attachments import CHUNK_BYTES
+from kjxlkj.notes.batches import batches
 from kjxlkj.notes.files import file_of
 from kjxlkj.notes.filters import condition_q
 from kjxlkj.notes.models import Attachment, Note, NoteKind
+from kjxlkj.storing import storage_faults
 from kjxlkj.workspaces.models import Workspace
 
-# Files whose texts are in memory at the same time.
+# Files whose texts are in memory at the same time, and how much of text that may be.
 BATCH = 100
+_UNIT = 64 * 1024
+_BATCH_UNITS = 8 * 1024 * 1024 // _UNIT
 # By hand: what Django does for each id of a list takes longer than to pack its note.
 _TEXTS = """
 SELECT id, path, title, body, front_matter, tags, aliases, metadata, kind FROM notes_note WHERE id = ANY(%s)
@@ -32,7 +38,13 @@ _CHANGED = Func(
     output_field=BigIntegerField(),
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SOURCE = Struct("<16sqI")
+_SOURCE = Struct("<16sqIB")
+# Told without reading the texts. A byte is enough, and more would not be small.
+_WEIGHT = Least(
+    (Func(F("body"), function="octet_length") + Func(F("front_matter"), function="octet_length")) / _UNIT,
+    255,
+    output_field=IntegerField(),
+)
 # The title names the file of a note without a path; the others need not come along.
 _NAME = Case(When(path="", then=F("title")), default=Value(""))
 
@@ -60,9 +72,11 @@ class Source(NamedTuple):
     """Of a note."""
     sha256: str = ""
     """Of an attachment: a note has none before its text is made."""
+    weight: int = 0
+    """Of a note's text, in units of 64 KiB."""
 
     def packed(self) -> bytes:
-        return _SOURCE.pack(self.id, self.changed, self.version) + bytes.fromhex(self.sha256)
+        return _SOURCE.pack(self.id, self.changed, self.version, self.weight) + bytes.fromhex(self.sha256)
 
     @property
     def updated_at(self) -> str:
@@ -76,8 +90,20 @@ class Planned(NamedTuple):
 
     @property
     def source(self) -> Source:
-        key, changed, version = _SOURCE.unpack_from(self.packed)
-        return Source(key, changed, version, self.packed[_SOURCE.size :].hex())
+        key, changed, version, weight = _SOURCE.unpack_from(self.packed)
+        return Source(key, changed, version, self.packed[_SOURCE.size :].hex(), weight)
+
+    @property
+    def weight(self) -> int:
+        return self.packed[_SOURCE.size - 1]
+
+
+T = TypeVar("T")
+
+
+def in_batches(items: Iterable[T], weight: Callable[[T], int] = attrgetter("weight")) -> Iterator[list[T]]:
+    """As many as may have their texts in memory at the same time."""
+    return batches(items, most=BATCH, room=_BATCH_UNITS, weight=weight)
 
 
 class File(NamedTuple):
@@ -113,10 +139,11 @@ class Contents:
         return cast("list[Planned]", plan)
 
     def wanted(self) -> Iterator[Wanted]:
-        for key, changed, version, path, title in self._notes.values_list(
-            "id", _CHANGED, "version", "path", _NAME
+        for key, changed, version, path, title, weight in self._notes.values_list(
+            "id", _CHANGED, "version", "path", _NAME, _WEIGHT
         ).iterator():
-            yield Wanted(Source(key.bytes, changed, version).packed(), path, title, "" if path else str(key))
+            source = Source(key.bytes, changed, version, weight=weight)
+            yield Wanted(source.packed(), path, title, "" if path else str(key))
         for key, changed, sha256, path in self._attachments.values_list("id", _CHANGED, "sha256", "path").iterator():
             yield Wanted(Source(key.bytes, changed, sha256=sha256).packed(), path, is_note=False)
 
@@ -178,13 +205,22 @@ def _texts(ids: Sequence[UUID]) -> dict[UUID, _Note]:
 
 
 def _pieces(attachment: Attachment) -> Iterator[bytes]:
+    """Raises `NotFound` ATTACHMENT_CONTENT_MISSING, `StorageFault`; after the last one `Conflict`
+    ATTACHMENT_CONTENT_DAMAGED."""
+    digest = hashlib.sha256()
     try:
-        file = attachment.file.open("rb")
+        with storage_faults(), attachment.file.open("rb") as file:
+            while piece := file.read(CHUNK_BYTES):
+                digest.update(piece)
+                yield piece
     except FileNotFoundError as error:
         raise NotFound(
             "ATTACHMENT_CONTENT_MISSING",
             f"The content of {attachment.path} is missing from the storage. Import it again, or delete it.",
         ) from error
-    with file:
-        while piece := file.read(CHUNK_BYTES):
-            yield piece
+    if digest.hexdigest() != attachment.sha256:
+        raise Conflict(
+            "ATTACHMENT_CONTENT_DAMAGED",
+            f"The content of {attachment.path} is damaged in the storage. Remove {attachment.file.name} from there and "
+            "import the file again, or delete the attachment.",
+        )

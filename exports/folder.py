@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from exports.comparing import Comparison
-from exports.contents import BATCH, File, Planned
-from exports.former import STAGE
+from exports.contents import File, Planned, in_batches
+from exports.former import ASIDE, JOURNAL
+from exports.manifest import STAGE
 from exports.tree import Tree
 from kjxlkj.errors import Conflict, Invalid
 
@@ -57,12 +58,12 @@ def check_places(tree: Tree, comparison: Comparison, read_files: Callable[[Seque
     A file with the very bytes that are to be there does not: it is ours from now on.
     """
     taken = set(comparison.taken)
-    for start in range(0, len(comparison.strangers), BATCH):
-        batch = comparison.strangers[start : start + BATCH]
+    for batch in in_batches(comparison.strangers):
         taken.update(file.path for file in read_files(batch) if tree.sha256(file.path) != file.sha256())
     status = tree.status(STAGE)
     if status and not stat.S_ISDIR(status.st_mode):
         taken.add(STAGE)
+    taken.update(name for name in (ASIDE, JOURNAL) if tree.is_folder(name))
     if taken:
         shown = sorted(taken)[:_TAKEN_SHOWN]
         more = f" and {len(taken) - len(shown)} more" if len(taken) > len(shown) else ""

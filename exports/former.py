@@ -3,18 +3,18 @@
 import io
 import json
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import IO
 
-from exports.manifest import END, MANIFEST, SCHEMA, Record, Records, head, lines, read_head
+from exports.manifest import END, MANIFEST, SCHEMA, STAGE, Record, Records, head, lines, read_head
 from exports.tree import Tree
 from kjxlkj.errors import Conflict
 
-STAGE = ".kjxlkj"
-"""A folder in the target. It is there while an export runs, or after one that was cut off."""
 JOURNAL = f"{STAGE}/{MANIFEST}"
 """The next manifest, as it grows: a file's line is in it before the file is in its place."""
+ASIDE = f"{STAGE}/former.json"
+"""A former manifest that was mended, on its way to its place."""
 
 
 _decode = json.JSONDecoder().raw_decode
@@ -59,11 +59,11 @@ class Former:
             yield record
 
 
-def read_former(tree: Tree, workspace_id: str, *, is_disordered: bool = False) -> Former:
+def read_former(tree: Tree, about: Mapping[str, str], *, is_disordered: bool = False) -> Former:
     """Of a folder without a manifest one that lists nothing. Changes nothing.
 
-    `is_disordered`: another program has laid it out, or merged two. Raises `Conflict` EXPORT_MANIFEST_UNREADABLE,
-    EXPORT_MANIFEST_NEWER, EXPORT_OTHER_WORKSPACE.
+    `about`: what the next manifest will tell of the workspace. `is_disordered`: another program has laid it out, or
+    merged two. Raises `Conflict` EXPORT_MANIFEST_UNREADABLE, EXPORT_MANIFEST_NEWER, EXPORT_OTHER_WORKSPACE.
     """
     try:
         former = _read(tree, is_disordered=is_disordered)
@@ -78,7 +78,8 @@ def read_former(tree: Tree, workspace_id: str, *, is_disordered: bool = False) -
             "EXPORT_MANIFEST_NEWER",
             f"{tree.at(MANIFEST)} was written by another version, {former.about.get('tool')}. Export with that one.",
         )
-    if former.about.get("workspace_id", workspace_id) != workspace_id:
+    name = "workspace_id" if "workspace_id" in former.about else "workspace"  # which former versions told alone
+    if former.about.get(name, about[name]) != about[name]:
         raise Conflict(
             "EXPORT_OTHER_WORKSPACE",
             f"{tree.root} holds the export of another workspace, {former.about.get('workspace')}. "
@@ -88,7 +89,7 @@ def read_former(tree: Tree, workspace_id: str, *, is_disordered: bool = False) -
 
 
 def _read(tree: Tree, *, is_disordered: bool) -> Former:
-    has_journal = not tree.blocked(JOURNAL) and tree.status(JOURNAL) is not None
+    has_journal = tree.is_file(JOURNAL)
     status = tree.status(MANIFEST)
     if status is None:
         former = _made({}, [])

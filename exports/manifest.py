@@ -6,6 +6,8 @@ from typing import IO, Any
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
+STAGE = ".kjxlkj"
+"""A folder in the target. It is there while an export runs, or after one that was cut off."""
 END = b"\n]}\n"
 
 Record = dict[str, Any]

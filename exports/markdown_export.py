@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from exports.archive import ArchiveWriter
 from exports.comparing import compare
-from exports.contents import BATCH, Contents, File, Summary
+from exports.contents import Contents, File, Summary, in_batches
 from exports.folder import check_places, held
 from exports.former import Disordered, read_former
 from exports.updating import Outcome, Update
@@ -29,7 +29,8 @@ def write_archive(
     """Write the live notes that meet `condition`, and all attachments, as they are at one moment.
 
     The same state gives the same bytes. `on_progress(done, total)` is called between notes and may raise.
-    Raises `ConditionInvalid`, `NotFound` ATTACHMENT_CONTENT_MISSING.
+    Raises `ConditionInvalid`, `NotFound` ATTACHMENT_CONTENT_MISSING, `Conflict` ATTACHMENT_CONTENT_DAMAGED,
+    `StorageFault`.
     """
     contents = Contents(workspace, condition)
     with _snapshot():
@@ -42,9 +43,11 @@ def write_archive(
                     archive.add(*file)
 
             packing = packer.submit(pack, [])
-            for start in range(0, len(plan), BATCH):
-                on_progress(start, len(plan))
-                files = contents.files(plan[start : start + BATCH])
+            done = 0
+            for batch in in_batches(plan):
+                on_progress(done, len(plan))
+                files = contents.files(batch)
+                done += len(batch)
                 packing.result()
                 packing = packer.submit(pack, files)
             packing.result()
@@ -68,12 +71,12 @@ def write_folder(
     """
     about, contents = _about(workspace), Contents(workspace, condition)
     with held(root, dry_run=dry_run) as tree, _snapshot():
-        former = read_former(tree, about["workspace_id"])
+        former = read_former(tree, about)
         plan = contents.plan()
         try:
             comparison = compare(plan, former, about["tool"], tree)
         except Disordered:
-            former = read_former(tree, about["workspace_id"], is_disordered=True)
+            former = read_former(tree, about, is_disordered=True)
             comparison = compare(plan, former, about["tool"], tree)
         check_places(tree, comparison, contents.files)
         update = Update(tree, former, comparison, contents.files)

@@ -7,15 +7,19 @@ from collections.abc import Iterable
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from exports.manifest import MANIFEST
+from exports.manifest import MANIFEST, STAGE
 from kjxlkj.notes.vault import is_note, is_skipped
 
 _NAME_BYTES = 255
+_PATH_BYTES = 1000
+"""What our own import takes, less room for a mark. A longer path is replaced by its last name alone."""
 _MARK_BYTES = 16
 """Room for what tells colliding names apart."""
 _ILLEGAL = re.compile(r'[<>:"|?*\\\x00-\x1f\x7f]')
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\.|\Z)", re.IGNORECASE)
 _TITLE_CHARACTERS = 80
+_OURS = {MANIFEST, STAGE}
+"""What no folder of notes can be: the manifest has the name, or an export works there."""
 _PLAIN = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9 _.-]{0,250}[A-Za-z0-9_-])?(?:/|\Z))+")
 """What needs no closer look: letters and digits at the ends of names."""
 _RESERVED_SOMEWHERE = re.compile(r"(?:^|/)(?:con|prn|aux|nul|com|lpt|__macosx|thumbs|desktop)", re.IGNORECASE)
@@ -62,9 +66,16 @@ def _candidate(file: Wanted) -> str:
     path = file.path or _path_of_title(file.title, file.id)
     if file.is_note and not is_note(path):
         path += ".md"
-    if _PLAIN.fullmatch(path) and not _RESERVED_SOMEWHERE.search(path):
-        return path
-    return "/".join(_legal(name, file.is_note) for name in path.split("/"))
+    elif not file.is_note and is_note(path):
+        path += ".file"  # under its own name it would come back as a note
+    top, slash, below = path.partition("/")
+    if slash and _fold(top) in _OURS:
+        path = f"{_marked(top, top)}/{below}"
+    if not (_PLAIN.fullmatch(path) and not _RESERVED_SOMEWHERE.search(path)):
+        path = "/".join(_legal(name, file.is_note) for name in path.split("/"))
+    if len(path.encode()) > _PATH_BYTES:
+        return _marked(path.rpartition("/")[2], file.path)
+    return path
 
 
 def _path_of_title(title: str, note_id: str) -> str:

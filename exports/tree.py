@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from kjxlkj.notes.attachments import CHUNK_BYTES
 
@@ -31,6 +31,15 @@ class Tree:
             return os.lstat(self._prefix + path)
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    def is_file(self, path: str) -> bool:
+        """A plain one, under a path without links."""
+        status = None if self.blocked(path) else self.status(path)
+        return status is not None and stat.S_ISREG(status.st_mode)
+
+    def is_folder(self, path: str) -> bool:
+        status = self.status(path)
+        return status is not None and stat.S_ISDIR(status.st_mode)
 
     def blocked(self, path: str) -> str | None:
         """What stands where a folder of the path would have to be."""
@@ -67,10 +76,16 @@ class Tree:
     def set_time(self, path: str, time: int) -> None:
         os.utime(self._prefix + path, ns=(time, time))
 
+    def new_file(self, path: str) -> IO[bytes]:
+        """In the place of what is there. Where that is a link, of either kind, what it leads to stays as it is."""
+        with suppress(FileNotFoundError):
+            os.unlink(self._prefix + path)
+        return open(self._prefix + path, "xb")
+
     def write(self, path: str, content: Iterable[bytes]) -> tuple[str, int]:
         """sha256 and size of what was written."""
         digest, size = hashlib.sha256(), 0
-        with open(self._prefix + path, "wb") as file:
+        with self.new_file(path) as file:
             for piece in content:
                 digest.update(piece)
                 size += file.write(piece)

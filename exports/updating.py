@@ -10,16 +10,15 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import count, islice
+from operator import attrgetter
 from typing import IO, Any
 
 from exports.comparing import Change, Comparison, time_of
-from exports.contents import BATCH, File, Planned
-from exports.former import JOURNAL, STAGE, Former
-from exports.manifest import END, MANIFEST, Record, Records, head
+from exports.contents import BATCH, File, Planned, in_batches
+from exports.former import ASIDE, JOURNAL, Former
+from exports.manifest import END, MANIFEST, STAGE, Record, Records, head
 from exports.tree import Tree
-
-_FORMER = f"{STAGE}/former.json"
 
 
 @dataclass(slots=True)
@@ -59,7 +58,8 @@ class Update:
         first = head(about, count)
         for planned in self._comparison.touched:
             self._tree.set_time(planned.path, time_of(planned.source))
-        if self._comparison.changes or self._comparison.dropped or self._former.head != first:
+        former = self._former
+        if self._comparison.changes or self._comparison.dropped or former.is_mended or former.head != first:
             with self._journal() as file:
                 file.write(first)
                 self._write(file, on_progress)
@@ -69,14 +69,14 @@ class Update:
 
     def _write(self, file: IO[bytes], on_progress: Callable[[int], object]) -> None:
         lines = _Lines(file, self._former, self._comparison.dropped)
+        stages = self._stages()
         for record in self._comparison.gone:
             self._count_gone(record)
             self._tree.remove(record["path"])
         for batch in self._batches():
             on_progress(self._outcome.unchanged + self._outcome.written)
             staged = []
-            for number, (change, content) in enumerate(batch):
-                name = f"{STAGE}/{number}"
+            for name, (change, content) in zip(stages, batch, strict=False):
                 record, is_staged = self._staged(name, change, content)
                 lines.add(change.place, record)
                 staged += [(name, change.planned.path)] * is_staged
@@ -98,6 +98,11 @@ class Update:
         self._tree.set_time(path if is_there else name, time_of(source))
         return {**file.record, "path": path, "sha256": sha256, "size": size}, not is_there
 
+    def _stages(self) -> list[str]:
+        """Where the files of a batch are written before they are in their places: the same in each export."""
+        names = (f"{STAGE}/{number}" for number in count())
+        return list(islice((name for name in names if not self._tree.is_folder(name)), BATCH))
+
     def _is_there(self, change: Change, sha256: str) -> bool:
         path, former = change.planned.path, change.former
         present = self._tree.sha256(path)
@@ -116,9 +121,7 @@ class Update:
             self._outcome.changed_by_hand.append(record["path"])
 
     def _batches(self) -> Iterator[list[tuple[Change, File]]]:
-        changes = self._comparison.changes
-        for start in range(0, len(changes), BATCH):
-            batch = changes[start : start + BATCH]
+        for batch in in_batches(self._comparison.changes, attrgetter("planned.weight")):
             yield list(zip(batch, self._read_files([change.planned for change in batch]), strict=True))
 
     @contextmanager
@@ -127,7 +130,7 @@ class Update:
         os.makedirs(self._tree.at(STAGE), exist_ok=True)
         if self._former.is_mended:
             # What an export that was cut off had done is kept before the journal that tells of it begins anew.
-            with self._manifest(_FORMER) as file:
+            with self._manifest(ASIDE) as file:
                 self._former.file.seek(0)
                 shutil.copyfileobj(self._former.file, file)
         with self._manifest(JOURNAL) as file:
@@ -136,15 +139,15 @@ class Update:
     def _tidy(self) -> None:
         """What an export that was cut off may have left, too."""
         if self._tree.status(STAGE):
-            for name in os.listdir(self._tree.at(STAGE)):
-                if name.isdigit():
-                    os.unlink(self._tree.at(f"{STAGE}/{name}"))
-            with suppress(OSError):  # a note can have its file there
+            for name in self._stages():
+                if self._tree.is_file(name):
+                    os.unlink(self._tree.at(name))
+            with suppress(OSError):  # somebody else can have something there
                 os.rmdir(self._tree.at(STAGE))
 
     @contextmanager
     def _manifest(self, name: str) -> Iterator[IO[bytes]]:
-        with open(self._tree.at(name), "wb") as file:
+        with self._tree.new_file(name) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -13,7 +13,7 @@ from django.utils import timezone
 from kjxlkj.notes.index import lock_links, reindex_attachments
 from kjxlkj.notes.markdown import attachment_keys
 from kjxlkj.notes.models import Attachment
-from kjxlkj.storing import keep, staged
+from kjxlkj.storing import keep, staged, storage_faults
 
 CHUNK_BYTES = 1024 * 1024
 
@@ -36,13 +36,25 @@ def content_of(open_file: Callable[[], BinaryIO]) -> Content:
 
 
 def store(content: Content, open_file: Callable[[], BinaryIO]) -> Content:
-    """Have the content in the storage; call it outside of transactions. Returns what was read while storing."""
-    if default_storage.exists(content.name):
-        return content
-    with open_file() as source, staged() as target:
+    """Have the content in the storage; call it outside of transactions. Returns what was read while storing.
+
+    Raises `StorageFault`, and what opening and reading the file raises.
+    """
+    with storage_faults():
+        if _is_stored(content):
+            return content
+    with open_file() as source, storage_faults(), staged() as target:
         stored = _digest(_written(_pieces(source), target.write))
         keep(target, stored.name)
     return stored
+
+
+def _is_stored(content: Content) -> bool:
+    """A file of another size is damaged, and stored anew."""
+    try:
+        return default_storage.size(content.name) == content.size
+    except FileNotFoundError:
+        return False
 
 
 @transaction.atomic

@@ -13,6 +13,8 @@ from kjxlkj.notes.tags import normalise_tags
 TITLE_MAX = 200
 # A B-tree entry holds 2,704 bytes at the most, and a path shares it with two UUIDs.
 PATH_MAX_BYTES = 1024
+# As for the files of a vault: what is done for each folder of a path stays little.
+PATH_MAX_NAMES = 64
 
 
 def _text(field: str, value: object) -> str:
@@ -60,6 +62,8 @@ def check_path(value: object) -> str:
         )
     if any(ord(letter) < 32 for letter in path):
         raise field_error("path", "path: holds a control character. Remove it.")
+    if len(parts) > PATH_MAX_NAMES:
+        raise field_error("path", f"path: {len(parts)} names; at most {PATH_MAX_NAMES}. Move the note further up.")
     if len(path.encode()) > PATH_MAX_BYTES:
         raise field_error("path", f"path: longer than {PATH_MAX_BYTES} bytes. Shorten it.")
     return path

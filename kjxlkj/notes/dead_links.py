@@ -8,6 +8,8 @@ from kjxlkj.notes.sources import Lost
 
 _CHUNK = 500
 _SHOWN = 200
+# Whose bodies are in memory at the same time.
+_TEXTS = 20
 
 
 def dead_links(workspace_id: UUID, paths: Collection[str]) -> Iterator[Lost]:
@@ -21,7 +23,8 @@ def dead_links(workspace_id: UUID, paths: Collection[str]) -> Iterator[Lost]:
         )
         for source, kind, raw in found.values_list("source_id", "kind", "raw"):
             dead.setdefault(source, []).append((kind, raw))
-        for note in Note.objects.filter(pk__in=dead).order_by("path").only("path", "front_matter", "body"):
+        some = Note.objects.filter(pk__in=dead).order_by("path").only("path", "front_matter", "body")
+        for note in some.iterator(chunk_size=_TEXTS):
             yield from _told(note, dead[note.pk])
 
 

@@ -4,9 +4,8 @@ A file is about the live note that has its path. Only where there is none, and t
 does the id in the manifest tell (a note without a path was given one for the archive).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -16,6 +15,7 @@ from django.utils import timezone
 
 from kjxlkj.errors import DomainError, Invalid
 from kjxlkj.notes.attachments import Content, content_of, delete_attachments, save_attachments, store
+from kjxlkj.notes.batches import batches
 from kjxlkj.notes.cause import Cause
 from kjxlkj.notes.checks import check_path
 from kjxlkj.notes.dead_links import dead_links
@@ -41,6 +41,7 @@ from kjxlkj.workspaces.roles import Right, require
 
 # Large enough that a transaction's own cost is not seen, small enough that its texts are not seen in the memory.
 CHUNK = 500
+CHUNK_CHARACTERS = 16 * 1024 * 1024
 
 T = TypeVar("T")
 
@@ -67,14 +68,17 @@ def import_vault(
     """Bring the folder or zip at `path` into the workspace. Whole chunks of files commit one after another.
 
     `source` names what it is (`notes.sources`), or has it recognised. `on_progress` is told how many more files are
-    done. Raises `Invalid` SOURCE_UNKNOWN and `VaultError` before anything is written, and
+    done. Raises `Invalid` SOURCE_UNKNOWN, VAULT_INCOMPLETE and `VaultError` before anything is written, and
     errors of `roles.require`. What cannot be taken is in the report, and stops nothing else.
     """
     require(actor, workspace, Right.MANAGE)
     limits = Limits(note_bytes=settings.NOTE_BODY_MAX_BYTES, attachment_bytes=settings.ATTACHMENT_MAX_BYTES)
     work = _Import(workspace, Cause(CauseKind.IMPORT, actor, reason=f"import of {path.name}"), dry_run)
-    read = (work.read(entry) for entry in work.entries(path, source_named(source), limits))
-    for chunk in _chunks(read):
+    entries = work.entries(path, source_named(source), limits)
+    if delete_missing:
+        work.check_whole()
+    read = map(work.read, entries)
+    for chunk in batches(read, most=CHUNK, room=CHUNK_CHARACTERS, weight=_length):
         work.take(chunk)
         on_progress(len(chunk))
     if delete_missing:
@@ -90,7 +94,9 @@ class _Import:
         self._cause = cause
         self._dry_run = dry_run
         self._paths: set[str] = set()
+        self._refused: set[str] = set()
         self._ids: set[UUID] = set()
+        self._parts_refused: list[str] = []
 
     def entries(self, path: Path, source: Source | None, limits: Limits) -> Iterator[Entry | Lost]:
         """What the source makes of the vault's files; None has it recognised."""
@@ -101,7 +107,17 @@ class _Import:
         self.report.source, self.report.sign = source, sign
         if any(source.shape.is_part(name) for name in contents.names):
             contents = look_into(path, wanted, limits, source.shape)
+        self._parts_refused = sorted(filter(source.shape.is_part, contents.refused))
         return source.carry(contents, read_vault(path, limits, source.shape))
+
+    def check_whole(self) -> None:
+        """Raises `Invalid` VAULT_INCOMPLETE: which files a part would have held cannot be told."""
+        if self._parts_refused:
+            raise Invalid(
+                "VAULT_INCOMPLETE",
+                f"A part could not be read: nothing is deleted. Export {', '.join(self._parts_refused)} again, or "
+                "import without deleting what has no file.",
+            )
 
     def read(self, entry: Entry | Lost) -> _Read:
         """All that needs the file: an attachment's is open until the next one only."""
@@ -110,6 +126,7 @@ class _Import:
         # A file that cannot be taken is there nevertheless: its note is not one without a file.
         self._paths.add(entry.path)
         if isinstance(entry, Refused):
+            self._refused.add(entry.path)
             return entry
         try:
             check_path(entry.path)
@@ -212,15 +229,24 @@ class _Import:
         missing = [
             (path, NoteChange(note_id, version, {"deleted_at": now}))
             for note_id, path, version in notes.values_list("id", "path", "version")
-            if path not in self._paths and note_id not in self._ids
+            if not self._has_file(path) and note_id not in self._ids
         ]
-        for chunk in _chunks(missing):
+        for chunk in batches(missing, most=CHUNK, room=0, weight=lambda item: 0):
             self.report.deleted += self._write(chunk, self._change)
         files = Attachment.objects.live().filter(workspace=self._workspace).values_list("id", "path")
-        unseen = [attachment_id for attachment_id, path in files if path not in self._paths]
+        unseen = [attachment_id for attachment_id, path in files if not self._has_file(path)]
         if not self._dry_run:
             delete_attachments(self._workspace.id, unseen)
         self.report.attachments_deleted += len(unseen)
+
+    def _has_file(self, path: str) -> bool:
+        """Or may have one: what is in a folder that could not be read is not known."""
+        if path in self._paths:
+            return True
+        while self._refused and (path := path.rpartition("/")[0]):
+            if path in self._refused:
+                return True
+        return False
 
     def tell_dead_links(self) -> None:
         """What the notes of these files link to and nothing is. A dry run cannot know."""
@@ -228,7 +254,5 @@ class _Import:
             self.report.lost += dead_links(self._workspace.id, self._paths)
 
 
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    items = iter(items)
-    while chunk := list(islice(items, CHUNK)):
-        yield chunk
+def _length(read: _Read) -> int:
+    return len(read.text) if isinstance(read, ImportedFile) else 0

@@ -224,6 +224,27 @@ class TestExportPaths:
         assert export(["Manifest.json"])["Manifest.json"].startswith("Manifest~")
         assert export(["a/manifest.json"])["a/manifest.json"] == "a/manifest.json"
 
+    @pytest.mark.parametrize("folder", ["manifest.json", "Manifest.JSON", ".kjxlkj", ".KJXLKJ"])
+    def test_no_folder_of_notes_has_a_name_that_an_export_needs(self, folder):
+        made = export([f"{folder}/a.md", f"{folder}/b/c.md", f"x/{folder}/a.md"])
+        assert {path.split("/")[0].casefold() for path in made.values()}.isdisjoint({"manifest.json", ".kjxlkj"})
+        assert len({path.split("/")[0] for path in made.values()}) == 2
+        assert made[f"x/{folder}/a.md"] == f"x/{folder}/a.md"
+        assert all(export([name]) == {name: name} for name in made.values())
+
+    @pytest.mark.parametrize("path", ["?/" * 400 + "a.md", "é/" * 340 + "a.md", "a/" * 510 + "note"])
+    def test_a_path_that_our_own_import_would_refuse_becomes_a_name_at_the_top(self, path):
+        assert len(path.encode()) <= 1024
+        made = export_paths([Wanted(1, path), Wanted(2, f"{path[:-4]}b")])
+        assert len({name for name, _ in made}) == 2
+        assert not any("/" in name for name, _ in made)
+        assert all(is_note(name) for name, _ in made)
+
+    @pytest.mark.parametrize("path", ["a.md", "b/" + "c" * 250 + ".MD"])
+    def test_an_attachment_with_the_name_of_a_note_gets_another(self, path):
+        [(name, _)] = export_paths([Wanted(1, path, is_note=False)])
+        assert name.endswith(".file")
+
     def test_a_note_without_a_path_gets_one_of_its_title(self):
         made = export_paths([Wanted(1, "", "What: a/b?", "0190-0000abcdef123456"), Wanted(2, "", " . ", "id")])
         assert made == [("What a b abcdef123456.md", 1), ("note id.md", 2)]

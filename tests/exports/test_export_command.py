@@ -1,12 +1,14 @@
 """`manage.py export_markdown`."""
 
 import subprocess
+from io import BytesIO
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from kjxlkj.notes.attachments import content_of, save_attachments, store
 from kjxlkj.notes.cause import by
 from kjxlkj.notes.services import NewNote, create_note, delete_note, update_note
 from tests.exports.conftest import archive, entries, tree
@@ -55,6 +57,18 @@ def test_a_target_that_cannot_be_written_is_named(notes, tmp_path):
         export(tmp_path / "nowhere" / "team.zip")
 
 
+@pytest.mark.parametrize("to", ["team.zip", "team"])
+def test_a_fault_of_the_storage_is_not_told_as_one_of_the_target(workspace, notes, tmp_path, files, to):
+    content = content_of(lambda: BytesIO(b"a picture"))
+    save_attachments(workspace.id, [("p.png", store(content, lambda: BytesIO(b"a picture")))])
+    lies = files / content.name
+    lies.unlink()
+    lies.symlink_to("/proc/self/mem")  # which opens and cannot be read
+    with pytest.raises(CommandError, match="STORAGE_UNAVAILABLE") as error:
+        export(tmp_path / to)
+    assert "--to" not in str(error.value)
+
+
 def test_a_named_person_needs_the_right(notes, editor, tmp_path):
     with pytest.raises(CommandError, match="Your role here is editor"):
         export(tmp_path / "team.zip", "--as", editor.email)
@@ -76,12 +90,12 @@ def test_only_what_changed_leaves_the_database(owner, notes, tmp_path, capsys):
     with CaptureQueriesContext(connection) as queries:
         export(tmp_path / "team")
     assert capsys.readouterr().out == "Files: 1 written, 2 unchanged, 0 removed.\n"
-    (texts,) = (query["sql"] for query in queries if "body" in query["sql"])
+    (texts,) = (query["sql"] for query in queries if "body, front_matter" in query["sql"])
     assert notes[0].pk.hex in texts
     assert notes[1].pk.hex not in texts
     with CaptureQueriesContext(connection) as queries:
         export(tmp_path / "team")
-    assert not any("body" in query["sql"] for query in queries)
+    assert not any("body, front_matter" in query["sql"] for query in queries)
 
 
 def test_a_database_that_was_set_back_counts_its_versions_anew(workspace, owner, notes, tmp_path):

@@ -1,6 +1,7 @@
 """A folder as the target of an export: what is written into it and removed from it, and what is left alone."""
 
 import fcntl
+import hashlib
 import json
 import os
 import tempfile
@@ -45,11 +46,11 @@ def export(root, files, *, about=ABOUT, dry_run=False):
     READ.clear()
     plan = [Planned(path, source(path, files[path]).packed()) for path in sorted(files)]
     with held(Path(root), dry_run=dry_run) as ours:
-        former = read_former(ours, "w")
+        former = read_former(ours, about)
         try:
             comparison = compare(plan, former, about["tool"], ours)
         except Disordered:
-            former = read_former(ours, "w", is_disordered=True)
+            former = read_former(ours, about, is_disordered=True)
             comparison = compare(plan, former, about["tool"], ours)
         check_places(ours, comparison, read_files)
         update = Update(ours, former, comparison, read_files)
@@ -177,6 +178,10 @@ def test_a_dry_run_makes_no_folder(tmp_path):
 def test_a_manifest_that_another_program_laid_out_is_understood(root, layout):
     manifest = json.loads((root / "manifest.json").read_bytes())
     manifest["files"].reverse()
+    ours = (root / "manifest.json").read_bytes()
+    (root / "manifest.json").write_text(json.dumps(manifest, **layout))
+    assert counts(export(root, FILES)) == (0, 3, 0)
+    assert (root / "manifest.json").read_bytes() == ours
     (root / "manifest.json").write_text(json.dumps(manifest, **layout))
     assert counts(export(root, {"a.md": b"a"})) == (0, 1, 2)
     assert content(root) == {"a.md": b"a"}
@@ -258,6 +263,15 @@ def test_a_manifest_from_elsewhere_cannot_remove_what_it_likes(root, tmp_path, p
     assert (root / ".git/config").exists()
 
 
+@pytest.mark.parametrize("path", ["z\\ud800.md", "z" * 300, f"z/{'y' * 300}/x.md"])
+def test_a_name_in_the_manifest_that_no_file_can_have_ends_no_export(root, path):
+    line = f',\n{{"path": "{path}", "sha256": "", "size": 1}}\n]}}\n'
+    data = (root / "manifest.json").read_bytes()
+    (root / "manifest.json").write_bytes(data.replace(b"\n]}\n", line.encode()))
+    assert counts(export(root, {"a.md": b"A", "b/c.md": b"c"})) == (1, 1, 1)
+    assert listed(root) == ["a.md", "b/c.md"]
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"name": "my app"}', '{"kjxlkj": 1, "files": [{', "<<<<<<< HEAD\n"])
 def test_a_manifest_that_is_not_ours_or_damaged_is_left_alone(root, text):
     (root / "manifest.json").write_text(text)
@@ -276,6 +290,16 @@ def test_a_manifest_of_a_later_format_or_another_workspace_is_left_alone(root):
     refused(root, FILES, "EXPORT_MANIFEST_NEWER")
     (root / "manifest.json").write_text(json.dumps({**manifest, "workspace_id": "another"}))
     refused(root, FILES, "EXPORT_OTHER_WORKSPACE")
+
+
+def test_a_manifest_that_tells_the_name_of_its_workspace_alone_is_taken_at_that(root):
+    """As those of former versions do."""
+    manifest = json.loads((root / "manifest.json").read_bytes())
+    del manifest["workspace_id"]
+    (root / "manifest.json").write_text(json.dumps({**manifest, "workspace": "another"}))
+    refused(root, FILES, "EXPORT_OTHER_WORKSPACE")
+    (root / "manifest.json").write_text(json.dumps(manifest))
+    assert counts(export(root, FILES)) == (0, 3, 0)
 
 
 def test_a_file_is_no_folder(tmp_path):
@@ -399,6 +423,21 @@ def test_what_somebody_puts_there_after_a_kill_is_not_ours(tmp_path):
     assert step > 15
 
 
+def test_after_a_kill_attachments_are_looked_for_again(root):
+    """On a disk without regard to case the former name of one may still be listed, and its removal removes it."""
+    digest = hashlib.sha256(b"a").hexdigest()
+    picture = Source(b"x" * 16, 1, sha256=digest)
+    (root / "a.png").write_bytes(b"a")
+    (root / "manifest.json").write_text(
+        json.dumps({**ABOUT, "kjxlkj": 1, "files": [{"path": "a.png", "sha256": digest, "size": 1}]})
+    )
+    (root / ".kjxlkj").mkdir()
+    (root / ".kjxlkj/manifest.json").write_bytes(b"")
+    ours = Tree(root)
+    comparison = compare([Planned("a.png", picture.packed())], read_former(ours, ABOUT), ABOUT["tool"], ours)
+    assert [change.planned.path for change in comparison.changes] == ["a.png"]
+
+
 NAMES = st.sampled_from(["a.md", "b.md", "c/a.md", "c/b/a.md", "c", "d.md/x.md", "d.md", "\u00e9.md"])
 STATES = st.dictionaries(NAMES, st.sampled_from([b"", b"1", b"2", b"33"]), max_size=6).filter(
     lambda files: not any(other.startswith(f"{path}/") for path in files for other in files)
@@ -422,3 +461,39 @@ def test_after_any_exports_and_kills_it_holds_the_last_state_and_what_is_not_our
         assert listed(root) == sorted(last)
         assert not outcome.changed_by_hand
         assert counts(export(root, last)) == (0, len(last), 0)
+
+
+# --- What is in the folder that an export works in ------------------------------------------------
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link], ids=["symlink", "hard link"])
+@pytest.mark.parametrize("name", ["0", "manifest.json", "former.json"])
+def test_a_link_in_the_folder_that_it_works_in_leads_to_no_write(root, tmp_path, link, name):
+    """As a repository that was cloned can bring one along."""
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"mine")
+    (root / ".kjxlkj").mkdir()
+    if name == "former.json":
+        (root / ".kjxlkj/manifest.json").write_bytes((root / "manifest.json").read_bytes())
+    link(precious, root / ".kjxlkj" / name)
+    export(root, {"a.md": b"A"})
+    assert precious.read_bytes() == b"mine"
+    assert content(root).items() >= {"a.md": b"A"}.items()
+
+
+def test_what_somebody_else_has_in_that_folder_stays_and_is_not_in_the_way(root):
+    (root / ".kjxlkj/0").mkdir(parents=True)
+    (root / ".kjxlkj/0/mine.txt").write_bytes(b"mine")
+    (root / ".kjxlkj/2026").write_bytes(b"mine")
+    files = {f"{number}.md": b"x" for number in range(120)}
+    export(root, files)
+    assert content(root) == {**files, ".kjxlkj/0/mine.txt": b"mine", ".kjxlkj/2026": b"mine"}
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "former.json"])
+def test_a_folder_where_the_next_manifest_grows_is_named(root, name):
+    (root / ".kjxlkj" / name).mkdir(parents=True)
+    with pytest.raises(Conflict) as error:
+        export(root, {"a.md": b"A"})
+    assert (error.value.code, error.value.details) == ("EXPORT_PATH_TAKEN", {"paths": [f".kjxlkj/{name}"]})
+    assert content(root) == FILES

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -363,6 +364,26 @@ def test_an_export_stays_whole_while_another_writes_as_fast_as_it_can(workspace,
         assert writing.result(timeout=30) > 3
     assert all(files["000.md"] == files["399.md"] for files in exports)
     assert len({files["000.md"] for files in exports}) > 1
+
+
+def peak(work):
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_memory_does_not_follow_the_size_of_notes(workspace, owner, tmp_path):
+    size, number = 1_000_000, 60
+    (tmp_path / "vault").mkdir()
+    for name in range(number):
+        (tmp_path / f"vault/{name}.md").write_text(f"[[none {name}]]\n" + "word \n" * (size // 6 - 5))
+    assert peak(lambda: import_vault(workspace, tmp_path / "vault", actor=owner)) < 80_000_000
+    assert peak(lambda: write_folder(tmp_path / "out", workspace, {})) < 40_000_000
+    with open(os.devnull, "wb") as sink:
+        assert peak(lambda: write_archive(sink, workspace, {})) < 40_000_000
 
 
 def test_the_order_in_which_notes_came_does_not_show(owner):

@@ -95,6 +95,16 @@ def test_editors_do_not_export(workspace, editor):
         request_markdown_export(workspace, actor=editor)
 
 
+def test_damaged_content_fails_the_export_by_name(workspace, owner, notes, attachment, files):
+    (lies,) = (path for path in files.rglob("*") if path.is_file())
+    lies.write_bytes(lies.read_bytes()[::-1])
+    job = execute(request_markdown_export(workspace, actor=owner))
+    assert (job.status, job.error_code) == ("failed", "ATTACHMENT_CONTENT_DAMAGED")
+    assert "img/p.png" in job.error_detail
+    assert attachment.file.name in job.error_detail
+    assert not job.file
+
+
 def test_lost_content_fails_the_export_by_name_and_leaves_no_artifact(workspace, owner, notes, attachment, files):
     attachment.file.storage.delete(attachment.file.name)
     job = execute(request_markdown_export(workspace, actor=owner))

@@ -96,6 +96,16 @@ def test_what_is_stored_is_what_was_read_while_storing(files, tmp_path):
     assert [file.read_bytes() for file in stored(files)] == [b"and after"]
 
 
+@pytest.mark.parametrize("damage", ["gone", "cut off"])
+def test_importing_again_repairs_what_the_storage_has_lost(workspace, owner, vault, files, damage):
+    (vault / "film.bin").write_bytes(b"a film")
+    import_vault(workspace, vault, actor=owner)
+    (lies,) = stored(files)
+    lies.unlink() if damage == "gone" else lies.write_bytes(b"a f")
+    assert import_vault(workspace, vault, actor=owner).changes_nothing
+    assert_whole(Attachment.objects.get())
+
+
 def test_a_file_that_is_written_all_the_time_comes_in_as_it_was_at_one_time(workspace, owner, vault):
     path, stop = vault / "film.bin", threading.Event()
     path.write_bytes(b"0")
@@ -153,7 +163,7 @@ def test_a_disk_that_is_full_refuses_the_file_and_stops_nothing_else(workspace, 
     with no_file_larger_than(MB):
         report = import_vault(workspace, source, actor=owner)
     (refused,) = report.refused
-    assert (refused.path, refused.code) == ("film.bin", "UNREADABLE")
+    assert (refused.path, refused.code) == ("film.bin", "STORAGE_FULL")
     assert "File too large" in refused.reason
     assert report.created == 1
     assert Attachment.objects.get().path == "small.bin"

@@ -107,6 +107,7 @@ def test_a_file_that_is_no_zip_is_wrong_usage(tmp_path, workspace):
     status, _, err = run(tmp_path / "vault.zip", workspace="team")
     assert status == 2
     assert "neither a folder nor a whole zip" in err
+    assert "[VAULT_NOT_A_ZIP]" in err
 
 
 def test_nothing_reads_a_vault_into_an_archived_workspace(vault, workspace):

@@ -19,6 +19,7 @@ from kjxlkj.notes.models import Attachment, CauseKind, Note, NoteLink
 from kjxlkj.notes.services import NewNote, create_note, delete_note, update_note
 from kjxlkj.workspaces.models import WorkspaceEvent
 from tests.jobs.conftest import wait_for
+from tests.notes.test_vault import unprivileged_folder
 
 PLAN = (
     "---\ntitle: The plan # ours\ntags: [Big Idea, later]\naliases: [Masterplan]\n---\n"
@@ -161,6 +162,31 @@ def test_a_note_whose_file_is_refused_is_not_missing(workspace, owner, vault):
     report = import_vault(workspace, vault, actor=owner, delete_missing=True)
     assert [(refused.path, refused.code) for refused in report.refused] == [("plan.md", "BAD_UTF8")]
     assert counts(report) == (0, 0, 1, 0)
+
+
+@pytest.mark.django_db
+def test_what_is_in_a_folder_that_cannot_be_read_is_not_missing(workspace, owner):
+    with unprivileged_folder() as vault:
+        write(vault, {"a.md": "a", "sub/in/b.md": "b", "sub/c.png": b"c", "subway.md": "no longer there"})
+        import_vault(workspace, vault, actor=owner)
+        (vault / "subway.md").unlink()
+        (vault / "sub").chmod(0)
+        report = import_vault(workspace, vault, actor=owner, delete_missing=True)
+        (vault / "sub").chmod(0o700)
+    assert [(refused.path, refused.code) for refused in report.refused] == [("sub", "UNREADABLE")]
+    assert (counts(report), report.attachments_deleted) == ((0, 0, 1, 1), 0)
+
+
+@pytest.mark.django_db
+def test_a_note_whose_renamed_file_is_refused_is_not_missing(workspace, owner, vault):
+    """An archive of ours has it under another name than the workspace."""
+    write(vault, {"what_.md": "x", "manifest.json": '{"kjxlkj": 1, "files": [{"path": "what_.md", '
+                                                   '"sha256": "0", "original_path": "what?.md"}]}'})  # fmt: skip
+    import_vault(workspace, vault, actor=owner)
+    write(vault, {"what_.md": b"\0"})
+    report = import_vault(workspace, vault, actor=owner, delete_missing=True)
+    assert [(refused.path, refused.code) for refused in report.refused] == [("what?.md", "NUL")]
+    assert counts(report) == (0, 0, 2, 0)
 
 
 @pytest.mark.django_db

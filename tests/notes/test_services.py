@@ -88,7 +88,8 @@ def test_a_note_of_another_workspace_is_not_found(make_note, outsider, owner):
     ("values", "field"),
     [({"title": "a\0"}, "title"), ({"title": "\ud800"}, "title"), ({"body": "a\0"}, "body"),
      ({"path": "a/../b"}, "path"),
-     ({"path": "a\\b"}, "path"), ({"path": "a\nb"}, "path"), ({"path": "x" * 1025}, "path"), ({"tags": "x"}, "tags"),
+     ({"path": "a\\b"}, "path"), ({"path": "a\nb"}, "path"), ({"path": "x" * 1025}, "path"),
+     ({"path": "x/" * 64 + "x"}, "path"), ({"tags": "x"}, "tags"),
      ({"front_matter": "a\0"}, "front_matter"), ({"front_matter": "title: x\n"}, "front_matter"),
      ({"front_matter": "---\ntitle: x\n---\nmore\n"}, "front_matter"), ({"aliases": ["\ud800"]}, "aliases")],
 )  # fmt: skip

@@ -19,6 +19,7 @@ from kjxlkj.notes.vault import (
     Limits,
     NoteFile,
     Refused,
+    Shape,
     Skipped,
     VaultError,
     is_note,
@@ -193,6 +194,11 @@ class TestWhatIsRefused:
         assert fault.value.message.endswith(".")
 
 
+def test_a_path_of_too_many_names_is_refused(vault):
+    deep, deeper = "d/" * 63 + "a.md", "e/" * 64 + "a.md"
+    assert refused(vault({deep: b"x", deeper: b"x"})) == {deeper: "PATH_TOO_DEEP"}
+
+
 class TestFolders:
     def test_links_are_followed_to_files_inside_only(self, tmp_path):
         root = fill(tmp_path / "v", {"a.md": b"x", "sub/b.md": b"y", ".git/config": b"key"})
@@ -231,6 +237,13 @@ class TestFolders:
             (folder / "d").chmod(0)
             assert refused(folder) == {"a.md": "UNREADABLE", "d": "UNREADABLE"}
             (folder / "d").chmod(0o700)
+
+    def test_a_file_that_opens_and_cannot_be_read(self):
+        """As on a disk that fails: the kernel has files like that, the memory at address 0 for one."""
+        entries = read_vault(Path("/proc/self"), Limits(note_bytes=10), Shape(is_note=lambda path: True))
+        found = next(entry for entry in entries if entry.path == "mem")
+        assert isinstance(found, Refused)
+        assert found.code == "UNREADABLE"
 
     def test_a_vault_that_may_not_be_listed(self):
         with unprivileged_folder() as folder:

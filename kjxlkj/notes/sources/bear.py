@@ -36,13 +36,15 @@ def _is_about(path: str) -> bool:
 
 
 def _sign(contents: Contents) -> str:
-    bundle = next((found for name in contents.names if (found := _BUNDLE.fullmatch(name))), None)
-    return f"{bundle[2]}.textbundle" if bundle else ""
+    notes = [name for name in contents.names if _is_note(name)]
+    bundles = [found for name in notes if (found := _BUNDLE.fullmatch(name))]
+    return f"{bundles[0][2]}.textbundle" if bundles and 2 * len(bundles) >= len(notes) else ""
 
 
 def _carry(contents: Contents, entries: Iterator[Entry]) -> Iterator[Entry | Lost]:
     places: dict[str, str | None] = {**kept_apart({name: _place(name) for name in contents.names})}
     places.update((name, None) for name in contents.names if _is_about(name))
+    left_out: set[str] = set()
     for name, text in contents.texts.items():
         if not _is_about(name):
             continue
@@ -50,9 +52,10 @@ def _carry(contents: Contents, entries: Iterator[Entry]) -> Iterator[Entry | Los
         said = next((said for key, said in _LEFT_OUT.items() if about.get(key)), None)
         if said:
             yield Lost(_place(f"{folder}text.md"), None, *said)
-            places.update((name, None) for name in places if name.startswith(folder))
+            left_out.add(folder)
         elif about.get("archived"):
             yield Lost(_place(f"{folder}text.md"), None, *_ARCHIVED)
+    places.update((name, None) for name in contents.names if _bundle_of(name) in left_out)
     for name in contents.names:
         if _PACK.search(name):
             yield Lost(name, None, "TEXTPACK_KEPT", "A packed bundle is kept as a file. Unpack it and import it again.")
@@ -67,6 +70,11 @@ def _place(name: str) -> str:
     if _TEXT.fullmatch(bundle[3]):
         return f"{bundle[1]}.md"
     return f"{bundle[1]}/{bundle[3].removeprefix('assets/')}"
+
+
+def _bundle_of(name: str) -> str:
+    bundle = _BUNDLE.fullmatch(name)
+    return name.removesuffix(bundle[3]) if bundle else ""
 
 
 def _told(text: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from kjxlkj.notes import front_matter as yaml_block
 from kjxlkj.notes.checks import TITLE_MAX
+from kjxlkj.notes.files import default_title
 from kjxlkj.notes.scanner import READ_TOKEN, WIKILINK, Scanner
 from kjxlkj.notes.sources.source import Lines, Lost
 from kjxlkj.notes.tags import MAX_TAG_CHARACTERS, MAX_TAGS, normalise_tag
@@ -53,7 +54,7 @@ def noted(
     goes first; and what is over the limits of a note. Positions of `tags` are in the whole text."""
     said = yaml_block.parse(yaml_block.split(note.text)[0])
     names: dict[str, Any] = {"aliases": [*said.aliases, *aliases]}
-    title = " ".join(title.split())
+    title = " ".join(title.replace("\0", "").split()) or default_title(place)
     if said.title is None:
         names["title"] = title[:TITLE_MAX].rstrip()
         if len(title) > TITLE_MAX:

@@ -29,6 +29,8 @@ class Limits:
     attachment_bytes: int = 100 * MIB
     path_characters: int = 1024
     name_bytes: int = 255
+    depth: int = 64
+    """Names in a path: what is done for each folder of it stays little."""
     entries: int = 500_000
     inflated_bytes: int = 8 * 1024 * MIB
     """Of a whole archive, counted while it is read."""
@@ -125,6 +127,10 @@ def checked_path(path: str, limits: Limits) -> str:
     names = path.split("/")
     if "\0" in path or any(name in {"", ".", ".."} for name in names):
         raise EntryFault("PATH_UNSAFE", "Its path is absolute or leads out of the vault. Pack it with a relative path.")
+    if len(names) > limits.depth:
+        raise EntryFault(
+            "PATH_TOO_DEEP", f"Its path has {len(names)} names; at most {limits.depth}. Move it further up."
+        )
     if len(path) > limits.path_characters or any(len(name.encode()) > limits.name_bytes for name in names):
         raise EntryFault(
             "NAME_TOO_LONG",

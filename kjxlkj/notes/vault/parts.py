@@ -23,9 +23,10 @@ def with_parts(
     part are files like any other. A second file of the same name is refused.
     """
     seen: set[str] = set()
+    count = _Count(limits)
     for file in files:
         if isinstance(file, Found) and is_part(file.path):
-            inner = _files_of_part(file, budget or Budget(file.size, limits), limits)
+            inner = _files_of_part(file, budget or Budget(file.size, limits), count, limits)
         else:
             inner = iter((file,))
         for each in inner:
@@ -37,13 +38,24 @@ def with_parts(
             yield each
 
 
-def _files_of_part(part: Found, budget: Budget, limits: Limits) -> Iterator[Found | Refused | Skipped]:
+class _Count:
+    """Of the entries of all parts together."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._most = self._left = limits.entries
+
+    def spend(self, entries: int) -> None:
+        self._left -= entries
+        if self._left < 0:
+            raise EntryFault("VAULT_TOO_LARGE", f"The parts hold more than {self._most} files. Split it.")
+
+
+def _files_of_part(part: Found, budget: Budget, count: _Count, limits: Limits) -> Iterator[Found | Refused | Skipped]:
     folder = part.path.rpartition("/")[0]
     with ExitStack() as opened:
         try:
             archive = opened.enter_context(ZipFile(_seekable(part, opened)))
-            if len(archive.infolist()) > limits.entries:
-                raise EntryFault("VAULT_TOO_LARGE", f"It holds more than {limits.entries} files. Split it.")
+            count.spend(len(archive.infolist()))
         except EntryFault as fault:
             yield Refused(shown(part.path), fault.code, fault.reason)
             return

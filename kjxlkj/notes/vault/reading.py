@@ -51,6 +51,8 @@ class Contents:
     texts: Mapping[str, str]
     is_export: bool
     """Whether it bears a manifest of our own."""
+    refused: frozenset[str] = frozenset()
+    """Names of what cannot be read at all."""
 
 
 def read_vault(path: Path, limits: Limits | None = None, shape: Shape | None = None) -> Iterator[Entry]:
@@ -72,23 +74,25 @@ def look_into(
     Raises VaultError as `read_vault` does.
     """
     limits, shape = limits or Limits(), shape or Shape()
-    names, texts, is_export, left = [], {}, False, _MAX_PEEKED_ALL
+    names, texts, refused, is_export, left = [], {}, set(), False, _MAX_PEEKED_ALL
     with _files(path, _opened(path, limits), limits, shape) as files:
         for file in files:
             names.append(file.path)
-            if isinstance(file, Found) and file.path == MANIFEST:
+            if isinstance(file, Refused):
+                refused.add(file.path)
+            elif isinstance(file, Found) and file.path == MANIFEST:
                 is_export = _records(file) is not None
             elif isinstance(file, Found) and left > 0 and wanted(file.path):
                 texts[file.path] = _peeked(file)
                 left -= len(texts[file.path])
-    return Contents(names, texts, is_export)
+    return Contents(names, texts, is_export, frozenset(refused))
 
 
 def _peeked(file: Found) -> str:
     try:
         with file.open() as stream:
             return stream.read(_MAX_PEEKED).decode(errors="replace")
-    except EntryFault:
+    except (EntryFault, OSError):
         return ""
 
 
@@ -160,6 +164,7 @@ def _manifest(path: Path, archive: zipfile.ZipFile | None, limits: Limits) -> Fo
 def _taken(
     file: Found, record: Mapping[str, Any], limits: Limits, shape: Shape, *, check: bool
 ) -> NoteFile | AttachmentFile | Refused:
+    path = file.path
     try:
         original = record.get("original_path")
         path = checked_path(original if original and isinstance(original, str) else file.path, limits)
@@ -167,7 +172,9 @@ def _taken(
             return _note(path, file, record, limits)
         return _attachment(path, file, limits, check)
     except EntryFault as fault:
-        return Refused(shown(file.path), fault.code, fault.reason)
+        return Refused(shown(path), fault.code, fault.reason)
+    except OSError as fault:
+        return Refused(shown(path), "UNREADABLE", f"It cannot be read: {fault.strerror}. Look at its disk.")
 
 
 def _note(path: str, file: Found, record: Mapping[str, Any], limits: Limits) -> NoteFile:
@@ -221,5 +228,5 @@ def _records(manifest: Found | None) -> Records | None:
             return None
         files = data.get("files")
         return {file["path"]: file for file in files} if isinstance(files, list) else {}
-    except (EntryFault, ValueError, KeyError, TypeError, RecursionError):
+    except (EntryFault, OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -104,6 +104,13 @@ def test_more_entries_than_the_limit_are_refused(vault):
     assert read(path, entries=5) == ({}, {ONE: "VAULT_TOO_LARGE"})
 
 
+def test_the_entries_of_all_parts_count_together(vault):
+    halves = [packed({f"{half}{number}.md": "x" for number in range(3)}) for half in "ab"]
+    taken, refused = read(vault({ONE: halves[0], TWO: halves[1]}), entries=5)
+    assert list(taken) == ["a0.md", "a1.md", "a2.md"]
+    assert refused == {TWO: "VAULT_TOO_LARGE"}
+
+
 def test_a_name_twice_in_a_part_and_a_long_one_are_refused(vault):
     buffer = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w") as archive:

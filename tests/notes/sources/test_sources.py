@@ -72,6 +72,7 @@ class TestRecognised:
         {"a.md": "x", "b.md": "x", f"c {IDS[0]}.md": "x"},
         {f"{IDS[0]}.md": "x"},
         {"assets/a.png": PNG, "a.md": "#tag"},
+        {"a.md": "x", "b.md": "x", "ideas/c.textbundle/text.md": "x"},
         {"export Part-1.zip": packed({"a.md": "x"}), "a.md": "x"},
     ])  # fmt: skip
     def test_half_a_sign_is_none(self, bring_in, files):
@@ -152,6 +153,12 @@ class TestObsidian:
 
 
 class TestLogseq:
+    def test_a_name_that_spells_no_title_is_the_title_itself(self, bring_in):
+        names = ["%20", "%00", "a%00b"]
+        report = bring_in({**LOGSEQ, **{f"pages/{name}.md": "- x\n" for name in names}})
+        assert not report.refused
+        assert [titles()[f"pages/{name}.md"] for name in names] == ["%20", "%00", "ab"]
+
     def test_names_of_files_are_titles_and_namespaces_folders(self, bring_in):
         bring_in(LOGSEQ)
         assert titles() == {
@@ -270,6 +277,20 @@ class TestNotion:
         assert "Home/Berths/One.md" in notes()
         assert links("Home.md")["[Harbour](Home/Harbour.md)"] == "Home/Harbour.md"
         assert bring_in(parts, name, delete_missing=True).changes_nothing
+
+    @pytest.mark.parametrize("name", ["vault", "Export.zip"])
+    @pytest.mark.parametrize("damage", [b"", b"PK no zip"])
+    def test_nothing_is_deleted_where_a_part_cannot_be_read(self, bring_in, name, damage):
+        halves = [dict(list(NOTION.items())[:4]), dict(list(NOTION.items())[4:])]
+        parts = {f"Part-{number}.zip": packed(half) for number, half in enumerate(halves, 1)}
+        bring_in(parts, name)
+        before = notes().keys()
+        with pytest.raises(Invalid) as error:
+            bring_in({**parts, "Part-2.zip": damage}, name, delete_missing=True)
+        assert error.value.code == "VAULT_INCOMPLETE"
+        assert "Part-2.zip" in error.value.message
+        assert notes().keys() == before
+        assert [refused.code for refused in bring_in({**parts, "Part-2.zip": damage}, name).refused] == ["DAMAGED"]
 
     def test_the_folder_of_the_export_itself_is_no_path(self, bring_in):
         top = "Export-0123abcd-0123-0123-0123-0123456789ab"

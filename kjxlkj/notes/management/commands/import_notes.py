@@ -54,7 +54,7 @@ class Command(BaseCommand):
         try:
             report = self._import(options)
         except DomainError as error:
-            raise CommandError(error.message, returncode=2) from error
+            raise CommandError(f"{error.message} [{error.code}]", returncode=2) from error
         self._tell(report, dry_run=options["dry_run"], verbosity=options["verbosity"])
         self._tell_source(report, target)
         if report.refused:
