@@ -7,7 +7,7 @@ from pathlib import Path
 from django.core.files.storage import default_storage
 
 from kjxlkj.errors import Invalid
-from kjxlkj.notes.attachments import CHUNK_BYTES, Content, content_of, store
+from kjxlkj.notes.attachments import CHUNK_BYTES, Content, content_of, is_stored, store
 from kjxlkj.notes.models import Attachment
 from kjxlkj.storing import whole_file
 
@@ -51,7 +51,7 @@ def bring_back(folder: Path | None) -> tuple[int, list[str]]:
     """
     brought, missing = 0, []
     for content, path in _contents():
-        if default_storage.exists(content.name):
+        if is_stored(content):
             continue
         place = folder and _place(folder, content)
         if place is None or not place.is_file():

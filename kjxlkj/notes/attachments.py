@@ -41,7 +41,7 @@ def store(content: Content, open_file: Callable[[], BinaryIO]) -> Content:
     Raises `StorageFault`, and what opening and reading the file raises.
     """
     with storage_faults():
-        if _is_stored(content):
+        if is_stored(content):
             return content
     with open_file() as source, storage_faults(), staged() as target:
         stored = _digest(_written(_pieces(source), target.write))
@@ -49,8 +49,8 @@ def store(content: Content, open_file: Callable[[], BinaryIO]) -> Content:
     return stored
 
 
-def _is_stored(content: Content) -> bool:
-    """A file of another size is damaged, and stored anew."""
+def is_stored(content: Content) -> bool:
+    """Whether the storage has it. A file of another size is damaged, and counts for none."""
     try:
         return default_storage.size(content.name) == content.size
     except FileNotFoundError:
