@@ -45,7 +45,9 @@ class Gate:
 
     def wait_for_worker(self, seconds: float = 60) -> int:
         """The process id of a worker that waits here."""
-        return int(wait_for(self.waiting, seconds)[0])
+        # A connection that has just been made bears no name for a moment.
+        workers = wait_for(lambda: [name for name in self.waiting() if name.isdigit()], seconds)
+        return int(workers[0])
 
     def open_until_acknowledgement(self) -> None:
         """Let the worker go on, and wait until nothing but its message is left to delete."""
