@@ -15,10 +15,17 @@ from tests.bucket import KEYS, BucketServer
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup):
-    """Emptying the tables makes Django's own permissions anew each time, which takes longer than all the rest of it.
+def django_db_setup(django_db_setup, django_db_blocker):
+    """A server of the tests' own waits for no disk: what is in it outlives the end of processes, and no test cuts the
+    power. Databases, which are made and dropped here, wait for it most of all.
+
+    Emptying the tables makes Django's own permissions anew each time, which takes longer than all the rest of it.
     Nothing here asks for them: roles do."""
     post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    if connection.settings_dict["ENGINE"] == "kjxlkj.embedded_postgres":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("ALTER SYSTEM SET fsync = off")
+            cursor.execute("SELECT pg_reload_conf()")
 
 
 PASSWORD = "correct horse battery staple"
